@@ -1,0 +1,86 @@
+"""Every closed set of words the domain speaks; values are the words of the JSON output. Behaviour lives elsewhere."""
+
+from enum import StrEnum
+
+
+class Timing(StrEnum):
+    """When in the New York day a company reports."""
+
+    BMO = "BMO"  # before the open
+    AMC = "AMC"  # after the close
+    DMH = "DMH"  # during market hours
+    UNKNOWN = "UNKNOWN"
+
+
+class DateStatus(StrEnum):
+    """How much a report date is worth."""
+
+    CONFIRMED = "confirmed"
+    ESTIMATED = "estimated"
+    UNKNOWN = "unknown"
+
+
+class ReportSource(StrEnum):
+    """Who named the report date."""
+
+    ALPHA_VANTAGE = "alpha_vantage"
+    STORED = "stored"
+    ARGUMENT = "argument"
+
+
+class MoveMeasure(StrEnum):
+    """Which past move the averages are taken of."""
+
+    CLOSE_TO_CLOSE = "close_to_close"
+    GAP = "gap"
+    PEAK = "peak"
+
+
+class Right(StrEnum):
+    """What an option lets its holder do."""
+
+    CALL = "call"
+    PUT = "put"
+
+
+class Recommendation(StrEnum):
+    """The VRP ratio against the thresholds of the settings."""
+
+    EXCELLENT = "excellent"
+    GOOD = "good"
+    MARGINAL = "marginal"
+    SKIP = "skip"
+
+
+class Trend(StrEnum):
+    """Whether past absolute moves grow from quarter to quarter, by more than their noise."""
+
+    STABLE = "stable"
+    INCREASING = "increasing"
+    DECREASING = "decreasing"
+
+
+class SkewDirection(StrEnum):
+    """Which side of the smile is dearer."""
+
+    BULLISH = "bullish"
+    NEUTRAL = "neutral"
+    BEARISH = "bearish"
+
+
+class ExecutionTier(StrEnum):
+    """How well the event's options can be traded."""
+
+    EXCELLENT = "excellent"
+    GOOD = "good"
+    WARNING = "warning"
+    REJECT = "reject"
+
+
+class SessionState(StrEnum):
+    """What the exchange is doing at a moment."""
+
+    OPEN = "open"
+    PREMARKET = "premarket"
+    POSTMARKET = "postmarket"
+    CLOSED = "closed"

@@ -1,0 +1,142 @@
+"""What the services ask of the outside: providers (await: the network) and stores (plain calls: this machine).
+
+Infrastructure implements these; nothing here knows how. Every method answers with a `Result` and never raises for what
+the world does.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+from ivcrush.domain.analysis import TickerAnalysis
+from ivcrush.domain.errors import Result
+from ivcrush.domain.market_calendar import SessionDay
+from ivcrush.domain.types import (
+    DailyBar,
+    Dividend,
+    HistoricalMove,
+    MarketClock,
+    MarketSnapshot,
+    MissingMove,
+    OptionChain,
+    PastReport,
+    ScheduledReport,
+    Split,
+    Ticker,
+    UnderlyingQuote,
+)
+
+
+class MarketData(Protocol):
+    """Quotes, options and daily bars (Tradier)."""
+
+    async def quotes(self, tickers: Sequence[Ticker]) -> Result[Mapping[Ticker, UnderlyingQuote]]:
+        """One request for all; tickers the provider does not know are absent from the mapping."""
+        ...
+
+    async def expirations(self, ticker: Ticker) -> Result[tuple[date, ...]]:
+        """Listed expirations, rising; NODATA where there are none."""
+        ...
+
+    async def option_chain(self, ticker: Ticker, expiration: date) -> Result[OptionChain]:
+        """One expiration's standard contracts; NODATA where no usable row is left."""
+        ...
+
+    async def daily_bars(self, ticker: Ticker, start: date, end: date) -> Result[tuple[DailyBar, ...]]:
+        """Split-adjusted bars in [start, end], rising by session; NODATA where there are none."""
+        ...
+
+    async def clock(self) -> Result[MarketClock]:
+        """What the exchange is doing now."""
+        ...
+
+    async def session_days(self, year: int, month: int) -> Result[tuple[SessionDay, ...]]:
+        """The provider's calendar of one month."""
+        ...
+
+
+class EarningsData(Protocol):
+    """Report dates, dividends and splits (Alpha Vantage)."""
+
+    async def past_reports(self, ticker: Ticker) -> Result[tuple[PastReport, ...]]:
+        """Reports made, newest first, deduplicated and flagged; NODATA where the company has none."""
+        ...
+
+    async def scheduled_reports(self, ticker: Ticker | None) -> Result[tuple[ScheduledReport, ...]]:
+        """Expected reports by date, of one company or (None) of all; empty where nothing is scheduled."""
+        ...
+
+    async def dividends(self, ticker: Ticker) -> Result[tuple[Dividend, ...]]:
+        """Cash dividends, announced ones included, rising by ex-date; empty where none."""
+        ...
+
+    async def splits(self, ticker: Ticker) -> Result[tuple[Split, ...]]:
+        """Splits, rising by date; empty where none."""
+        ...
+
+    async def raw_daily_bars(self, ticker: Ticker) -> Result[tuple[DailyBar, ...]]:
+        """The last hundred or so bars as traded, not adjusted for splits, rising by session."""
+        ...
+
+
+class EarningsStore(Protocol):
+    """Report dates and dividends kept in the database."""
+
+    def save_scheduled(self, reports: Sequence[ScheduledReport], seen_at: datetime) -> Result[None]:
+        """Keep expected reports with source, status, first and last seen; a moved date is kept beside the old one."""
+        ...
+
+    def scheduled(self, ticker: Ticker, start: date, end: date) -> Result[tuple[ScheduledReport, ...]]:
+        """The current expectation of reports in [start, end], rising by date."""
+        ...
+
+    def save_dividends(self, ticker: Ticker, dividends: Sequence[Dividend], seen_at: datetime) -> Result[None]:
+        """Replace the company's dividends by what its provider says now."""
+        ...
+
+    def dividends(self, ticker: Ticker, start: date, end: date) -> Result[tuple[Dividend, ...]]:
+        """Dividends going ex in [start, end], rising by date."""
+        ...
+
+
+class PriceStore(Protocol):
+    """Past moves and the recent closes kept in the database."""
+
+    def save_history(
+        self,
+        ticker: Ticker,
+        moves: Sequence[HistoricalMove],
+        missing: Sequence[MissingMove],
+        bars: Sequence[DailyBar],
+        saved_at: datetime,
+    ) -> Result[None]:
+        """Replace a company's moves, unmeasurable reports and recent daily bars in one transaction."""
+        ...
+
+    def moves(self, ticker: Ticker, before: date) -> Result[tuple[HistoricalMove, ...]]:
+        """Moves whose reaction session ended before that day, newest first; empty where none are kept."""
+        ...
+
+    def missing_moves(self, ticker: Ticker, before: date) -> Result[tuple[MissingMove, ...]]:
+        """Reports before that day whose move could not be measured, newest first."""
+        ...
+
+    def bars(self, ticker: Ticker, start: date, end: date) -> Result[tuple[DailyBar, ...]]:
+        """Kept daily bars in [start, end], rising."""
+        ...
+
+    def last_backfill(self, ticker: Ticker) -> Result[datetime | None]:
+        """When the company's history was last fetched, None for never."""
+        ...
+
+
+class AnalysisStore(Protocol):
+    """Every analysis made, whole, with the snapshot it was computed from."""
+
+    def save_analysis(self, analysis: TickerAnalysis, document: bytes, run_id: str, saved_at: datetime) -> Result[int]:
+        """Keep the JSON document and the snapshot; returns the analysis's number."""
+        ...
+
+    def snapshot(self, number: int) -> Result[MarketSnapshot]:
+        """The snapshot of an analysis, for repeating it; NODATA for an unknown number."""
+        ...
