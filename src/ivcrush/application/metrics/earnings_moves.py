@@ -1,0 +1,193 @@
+"""What the stock did at past reports, and what it does on ordinary days, measured from daily bars.
+
+Works on split-adjusted bars (or makes them so); a move that cannot be measured is named with its reason, never
+invented. Bars are not dividend-adjusted: a dividend going ex in a reaction session stays in that session's move.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from itertools import pairwise
+from math import prod
+
+import numpy as np
+
+from ivcrush.application.metrics.session_clock import reaction_session
+from ivcrush.domain.enums import Timing
+from ivcrush.domain.errors import ErrorCode, Ok, Result, err
+from ivcrush.domain.market_calendar import MarketCalendar
+from ivcrush.domain.types import DailyBar, HistoricalMove, MissingMove, PastReport, RealisedVolatility, Split
+
+IMPLAUSIBLE_REPORT_DATE = "implausible_report_date"  # the flag of a report whose date contradicts its fiscal period
+DURING_HOURS = "during_hours"
+REPORT_ON_CLOSED_DAY = "report_on_closed_day"
+
+SESSIONS_PER_YEAR = 252
+MIN_ORDINARY_RETURNS = 20
+_CONTRADICTING_SESSIONS = "contradicting_sessions"
+
+_SPLIT_FACTORS = (2.0, 3.0, 4.0, 5.0, 10.0, 20.0)
+_SPLIT_MIN_RATIO = 1.6  # up 60 %, or down by as much in logs (−37.5 %), before a split is suspected at all
+_SPLIT_TOLERANCE = 0.03  # how near to a usual split factor a price ratio must lie
+
+_VOLATILITY_HALF_LIFE = 42  # sessions: two months
+_VOLATILITY_CLIP = 3.5  # robust standard deviations beyond which one day's news is no ordinary volatility
+
+
+def measure_moves(
+    reports: Sequence[PastReport], bars: Sequence[DailyBar], calendar: MarketCalendar, *, through: date
+) -> tuple[tuple[HistoricalMove, ...], tuple[MissingMove, ...]]:
+    """Signed moves over the reaction sessions of past reports, and the reports without one; both newest first.
+
+    `through` is the last finished session: a report answered later is in neither list. `bars` are split-adjusted, in
+    any order. A move runs from the close of the session immediately before the reaction session, and both must have
+    bars. Not computed, with the reason: an unknown session, an implausible report date, a missing bar, a price ratio
+    that looks like a split, two reports in one reaction session (the later one counts).
+    """
+    by_session = {bar.session: bar for bar in bars}
+    moves: dict[date, HistoricalMove] = {}
+    missing: list[MissingMove] = []
+    for report in _one_a_day(reports):
+        reaction = None if _unusable(report) else reaction_session(report.report_date, report.timing, calendar)
+        if (reaction or report.report_date) > through:
+            continue
+        if reaction is None:
+            outcome: HistoricalMove | str = _unusable(report)
+        elif reaction in moves:
+            outcome = f"answered on {reaction}, as the report of {moves[reaction].report_date}"
+        else:
+            outcome = _measure(report, reaction, by_session, calendar)
+        if isinstance(outcome, HistoricalMove):
+            moves[outcome.reaction_session] = outcome
+        else:
+            missing.append(MissingMove(report.report_date, report.timing, outcome))
+    return tuple(moves.values()), tuple(missing)
+
+
+def ex_earnings_volatility(
+    bars: Sequence[DailyBar],
+    reaction_sessions: Collection[date],
+    calendar: MarketCalendar,
+    *,
+    through: date,
+    sessions: int = 126,
+) -> RealisedVolatility | None:
+    """Volatility of ordinary days over the last `sessions` sessions up to `through`; None below 20 returns.
+
+    Annualised over 252 sessions, a fraction: √(252·Σωr²/Σω), r the log close-to-close returns of adjacent sessions,
+    mean taken as zero, ω halving every 42 sessions. Returns into a reaction session are left out; the others are
+    clipped at 3.5 robust standard deviations (1.4826·median|r|), because one day's news two months ago is no forecast
+    of ordinary volatility, while at a normal distribution the clip takes 0.04 % off.
+    """
+    closes = {bar.session: bar.close for bar in bars}
+    window = _sessions_through(through, sessions + 1, calendar)
+    ordinary = [
+        (age, session, np.log(closes[session] / closes[previous]))
+        for age, (session, previous) in enumerate(pairwise(window))
+        if session in closes and previous in closes and session not in reaction_sessions
+    ]
+    if len(ordinary) < MIN_ORDINARY_RETURNS:
+        return None
+    returns = np.array([value for _, _, value in ordinary])
+    weights = np.exp2(-np.array([age for age, _, _ in ordinary]) / _VOLATILITY_HALF_LIFE)
+    limit = _VOLATILITY_CLIP * 1.4826 * float(np.median(np.abs(returns)))
+    clipped = np.clip(returns, -limit, limit) if limit > 0 else returns
+    variance = float(np.average(clipped**2, weights=weights))
+    return RealisedVolatility((SESSIONS_PER_YEAR * variance) ** 0.5, len(returns), ordinary[0][1])
+
+
+def adjust_for_splits(raw_bars: Sequence[DailyBar], splits: Sequence[Split]) -> Result[tuple[DailyBar, ...]]:
+    """Bars as traded, in today's shares, rising by session: prices divided by every later split factor.
+
+    A spin-off's factor such as 1.046 is applied like any other. Errors: INVALID where an overnight jump of the
+    adjusted bars still looks like a split (an unlisted split, or one applied to bars that already had it).
+    """
+    adjusted = tuple(_in_todays_shares(bar, splits) for bar in sorted(raw_bars, key=lambda bar: bar.session))
+    for earlier, later in pairwise(adjusted):
+        if looks_like_split(later.open / earlier.close):
+            return err(
+                ErrorCode.INVALID,
+                f"daily bars {earlier.session} to {later.session}: price ratio {later.open / earlier.close:.3f} looks "
+                "like a split that the list of splits does not explain",
+            )
+    return Ok(adjusted)
+
+
+def looks_like_split(price_ratio: float) -> bool:
+    """Whether a price ratio is beyond +60 % (or its inverse) and within 3 % of 2, 3, 4, 5, 10, 20 or an inverse."""
+    factor = max(price_ratio, 1 / price_ratio)
+    return factor > _SPLIT_MIN_RATIO and any(abs(factor / usual - 1) <= _SPLIT_TOLERANCE for usual in _SPLIT_FACTORS)
+
+
+def _one_a_day(reports: Sequence[PastReport]) -> list[PastReport]:
+    """Newest first, one report a date: a known session beats an unknown one, contradicting ones cancel out."""
+    by_date: dict[date, PastReport] = {}
+    for report in reports:
+        kept = by_date.get(report.report_date)
+        if kept is None or kept.timing is Timing.UNKNOWN:
+            by_date[report.report_date] = report
+        elif report.timing not in (Timing.UNKNOWN, kept.timing):
+            by_date[report.report_date] = PastReport(
+                report.report_date, Timing.UNKNOWN, kept.fiscal_period_end, (*kept.flags, _CONTRADICTING_SESSIONS)
+            )
+    return sorted(by_date.values(), key=lambda report: report.report_date, reverse=True)
+
+
+def _unusable(report: PastReport) -> str:
+    """Why a report is not computed whatever the bars say; empty where nothing speaks against it."""
+    if IMPLAUSIBLE_REPORT_DATE in report.flags:
+        return "implausible report date for its fiscal period"
+    if _CONTRADICTING_SESSIONS in report.flags:
+        return "two sessions claimed for the report"
+    return "session of the report unknown" if report.timing is Timing.UNKNOWN else ""
+
+
+def _measure(
+    report: PastReport, reaction: date, by_session: Mapping[date, DailyBar], calendar: MarketCalendar
+) -> HistoricalMove | str:
+    """The move, or why there is none."""
+    reference = calendar.previous_session(reaction)
+    absent = [session for session in (reference, reaction) if session not in by_session]
+    if absent:
+        return "no bars for " + " and ".join(str(session) for session in absent)
+    close, bar = by_session[reference].close, by_session[reaction]
+    for price in (bar.open, bar.close):
+        if looks_like_split(price / close):
+            return f"split suspected on {reaction}: price ratio {price / close:.3f}"
+    extreme = max(bar.high - close, bar.low - close, key=abs)
+    return HistoricalMove(
+        report_date=report.report_date,
+        timing=report.timing,
+        reaction_session=reaction,
+        previous_close=close,
+        close_to_close_pct=(bar.close / close - 1) * 100,
+        gap_pct=(bar.open / close - 1) * 100,
+        open_to_close_pct=(bar.close / bar.open - 1) * 100,
+        peak_pct=extreme / close * 100,
+        flags=(*report.flags, *_flags(report, calendar)),
+    )
+
+
+def _flags(report: PastReport, calendar: MarketCalendar) -> tuple[str, ...]:
+    during = (DURING_HOURS,) if report.timing is Timing.DMH else ()
+    closed = () if calendar.is_session(report.report_date) else (REPORT_ON_CLOSED_DAY,)
+    return during + closed
+
+
+def _sessions_through(last: date, count: int, calendar: MarketCalendar) -> list[date]:
+    """The last `count` sessions up to a day, newest first."""
+    sessions = [calendar.session_on_or_before(last)]
+    while len(sessions) < count:
+        sessions.append(calendar.previous_session(sessions[-1]))
+    return sessions
+
+
+def _in_todays_shares(bar: DailyBar, splits: Sequence[Split]) -> DailyBar:
+    factor = prod(split.factor for split in splits if split.effective > bar.session)
+    return DailyBar(
+        session=bar.session,
+        open=bar.open / factor,
+        high=bar.high / factor,
+        low=bar.low / factor,
+        close=bar.close / factor,
+        volume=round(bar.volume * factor),
+    )

@@ -1,0 +1,238 @@
+"""Past moves from daily bars: which two sessions, which sign, and what is refused."""
+
+from datetime import date, timedelta
+from math import exp, log
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ivcrush.application.metrics.earnings_moves import (
+    adjust_for_splits,
+    ex_earnings_volatility,
+    looks_like_split,
+    measure_moves,
+)
+from ivcrush.domain.enums import Timing
+from ivcrush.domain.errors import Err, ErrorCode, Ok
+from ivcrush.domain.market_calendar import MarketCalendar
+from ivcrush.domain.types import DailyBar, PastReport, Split
+
+CALENDAR = MarketCalendar()
+THROUGH = date(2025, 12, 31)
+# Good Friday of 2025 is 18 April: Thursday the 17th is followed by Monday the 21st.
+THURSDAY, MONDAY, TUESDAY = date(2025, 4, 17), date(2025, 4, 21), date(2025, 4, 22)
+
+
+def bar(session, close, *, opens=None, high=None, low=None, volume=1000):
+    opens = close if opens is None else opens
+    return DailyBar(session, opens, high or max(opens, close), low or min(opens, close), close, volume)
+
+
+def report(day, timing=Timing.AMC, flags=()):
+    return PastReport(day, timing, None, flags)
+
+
+def measure(reports, bars, through=THROUGH):
+    return measure_moves(reports, bars, CALENDAR, through=through)
+
+
+BARS = (
+    bar(THURSDAY, 100.0),
+    bar(MONDAY, 108.0, opens=105.0, high=112.0, low=97.0),
+    bar(TUESDAY, 97.2, opens=102.6, high=103.0, low=90.0),
+)
+
+
+def test_a_report_after_the_close_moves_from_that_close_to_the_next_session_over_a_holiday():
+    (move,), missing = measure([report(THURSDAY)], BARS)
+    assert missing == ()
+    assert move.reaction_session == MONDAY
+    assert move.previous_close == 100.0
+    assert move.close_to_close_pct == pytest.approx(8.0)
+    assert move.gap_pct == pytest.approx(5.0)
+    assert move.open_to_close_pct == pytest.approx(300 / 105)
+    assert move.peak_pct == pytest.approx(12.0)
+    assert move.flags == ()
+
+
+def test_a_report_before_the_open_moves_from_the_previous_close_to_that_days_close_with_its_sign():
+    (move,), _ = measure([report(TUESDAY, Timing.BMO)], BARS)
+    assert (move.reaction_session, move.previous_close) == (TUESDAY, 108.0)
+    assert move.close_to_close_pct == pytest.approx(-10.0)
+    assert move.gap_pct == pytest.approx(-5.0)
+    assert move.peak_pct == pytest.approx((90 / 108 - 1) * 100)
+
+
+def test_a_report_during_hours_is_measured_as_before_the_open_and_flagged():
+    (move,), _ = measure([report(TUESDAY, Timing.DMH, ("odd",))], BARS)
+    assert move.close_to_close_pct == pytest.approx(-10.0)
+    assert move.flags == ("odd", "during_hours")
+
+
+def test_a_report_dated_on_a_closed_day_reacts_in_the_next_session_and_is_flagged():
+    (move,), _ = measure([report(date(2025, 4, 19), Timing.BMO)], BARS)
+    assert move.reaction_session == MONDAY
+    assert move.flags == ("report_on_closed_day",)
+
+
+def test_a_report_of_unknown_session_is_never_computed():
+    moves, (absent,) = measure([report(THURSDAY, Timing.UNKNOWN)], BARS)
+    assert moves == ()
+    assert absent.reason == "session of the report unknown"
+
+
+def test_a_report_with_an_implausible_date_is_never_computed():
+    moves, (absent,) = measure([report(THURSDAY, flags=("implausible_report_date",))], BARS)
+    assert moves == ()
+    assert absent.reason == "implausible report date for its fiscal period"
+
+
+def test_a_missing_reference_or_reaction_bar_is_named_and_no_longer_return_takes_its_place():
+    without_monday = (BARS[0], BARS[2])
+    moves, missing = measure([report(THURSDAY), report(TUESDAY, Timing.BMO), report(date(2025, 7, 1))], without_monday)
+    assert moves == ()
+    assert [absent.reason for absent in missing] == [
+        "no bars for 2025-07-01 and 2025-07-02",
+        "no bars for 2025-04-21",
+        "no bars for 2025-04-21",
+    ]
+
+
+def test_a_reaction_session_not_finished_by_the_cut_off_is_in_neither_list():
+    assert measure([report(THURSDAY), report(date(2025, 4, 23))], BARS, through=THURSDAY) == ((), ())
+    moves, _ = measure([report(THURSDAY)], BARS, through=MONDAY)
+    assert len(moves) == 1
+
+
+def test_moves_and_missing_come_newest_first_whatever_the_order_of_reports_and_bars():
+    moves, _ = measure([report(THURSDAY), report(MONDAY)], tuple(reversed(BARS)))
+    assert [move.report_date for move in moves] == [MONDAY, THURSDAY]
+
+
+def test_the_same_report_twice_counts_once_and_a_known_session_beats_an_unknown_one():
+    twice = [report(THURSDAY, Timing.UNKNOWN), report(THURSDAY), report(THURSDAY), report(THURSDAY, Timing.UNKNOWN)]
+    moves, missing = measure(twice, BARS)
+    assert ([move.report_date for move in moves], missing) == ([THURSDAY], ())
+
+
+def test_two_sessions_claimed_for_one_date_cancel_out():
+    moves, (absent,) = measure([report(TUESDAY, Timing.BMO), report(TUESDAY, Timing.AMC)], BARS)
+    assert moves == ()
+    assert absent.reason == "two sessions claimed for the report"
+
+
+def test_two_reports_answered_in_one_session_give_one_move():
+    (move,), (absent,) = measure([report(THURSDAY), report(MONDAY, Timing.BMO)], BARS)
+    assert move.report_date == MONDAY
+    assert absent.reason == "answered on 2025-04-21, as the report of 2025-04-21"
+
+
+@pytest.mark.parametrize(
+    ("opens", "close", "shown"),
+    [(50.5, 48.0, "0.505"), (10.2, 10.1, "0.102"), (205.0, 198.0, "2.050"), (60.0, 33.0, "0.330")],
+)
+def test_a_price_ratio_like_a_split_is_suspected_not_measured(opens, close, shown):
+    moves, (absent,) = measure([report(THURSDAY)], (BARS[0], bar(MONDAY, close, opens=opens)))
+    assert moves == ()
+    assert absent.reason == f"split suspected on 2025-04-21: price ratio {shown}"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "suspected"),
+    [(2.0, True), (0.5, True), (2.061, False), (1 / 3, True), (20.5, True), (0.55, False), (1.59, False), (1.0, False)],
+)
+def test_a_split_is_suspected_only_near_a_usual_factor(ratio, suspected):
+    assert looks_like_split(ratio) is suspected
+
+
+def _sessions(count, last=date(2025, 6, 30)):
+    days = [last]
+    while len(days) < count:
+        days.append(CALENDAR.previous_session(days[-1]))
+    return days[::-1]
+
+
+def _bars_of_returns(returns, last=date(2025, 6, 30)):
+    price, bars = 100.0, []
+    for session, value in zip(_sessions(len(returns) + 1, last), [0.0, *returns], strict=True):
+        price *= exp(value)
+        bars.append(bar(session, price))
+    return bars
+
+
+def test_returns_of_one_per_cent_either_way_are_a_volatility_of_one_per_cent_times_the_root_of_252():
+    bars = _bars_of_returns([0.01, -0.01] * 15)
+    realised = ex_earnings_volatility(bars, (), CALENDAR, through=date(2025, 6, 30))
+    assert realised.annual == pytest.approx(0.01 * 252**0.5)
+    assert realised.returns == 30
+    assert realised.through == date(2025, 6, 30)
+
+
+def test_reaction_sessions_and_returns_over_a_gap_are_no_ordinary_volatility():
+    returns = [0.01, -0.01] * 15
+    returns[20] = 0.30
+    bars = _bars_of_returns(returns)
+    reaction, gap = bars[21].session, bars[10].session
+    kept = [each for each in bars if each.session != gap]
+    realised = ex_earnings_volatility(kept, {reaction}, CALENDAR, through=date(2025, 6, 30))
+    assert realised.annual == pytest.approx(0.01 * 252**0.5)
+    assert realised.returns == 27
+
+
+def test_one_days_news_counts_at_most_three_and_a_half_robust_deviations():
+    returns = [0.01, -0.01] * 15
+    returns[-1] = -0.50
+    clip = 3.5 * 1.4826 * 0.01
+    weights = [2 ** (-age / 42) for age in range(30)]
+    expected = (clip**2 + sum(0.01**2 * weight for weight in weights[1:])) / sum(weights)
+    realised = ex_earnings_volatility(_bars_of_returns(returns), (), CALENDAR, through=date(2025, 6, 30))
+    assert realised.annual == pytest.approx((252 * expected) ** 0.5)
+
+
+def test_ordinary_volatility_needs_twenty_returns_and_looks_no_further_than_its_window():
+    nineteen = _bars_of_returns([0.01] * 19)
+    assert ex_earnings_volatility(nineteen, (), CALENDAR, through=date(2025, 6, 30)) is None
+    bars = _bars_of_returns([0.05] * 30 + [0.01] * 25)
+    realised = ex_earnings_volatility(bars, (), CALENDAR, through=date(2025, 6, 30), sessions=25)
+    assert (realised.annual, realised.returns) == (pytest.approx(0.01 * 252**0.5), 25)
+
+
+def test_a_stock_that_never_moves_has_no_volatility_rather_than_none():
+    still = _bars_of_returns([0.0] * 25, last=date(2025, 7, 3))
+    realised = ex_earnings_volatility(still, (), CALENDAR, through=date(2025, 7, 5))
+    assert (realised.annual, realised.through) == (0.0, date(2025, 7, 3))  # Saturday the 5th after Friday's holiday
+
+
+def test_bars_before_a_split_are_restated_in_todays_shares():
+    raw = (bar(MONDAY, 51.0, opens=50.0, volume=4000), bar(THURSDAY, 100.0, opens=98.0, volume=1000))
+    adjusted = adjust_for_splits(raw, [Split(MONDAY, 2.0)])
+    assert adjusted == Ok((bar(THURSDAY, 50.0, opens=49.0, volume=2000), bar(MONDAY, 51.0, opens=50.0, volume=4000)))
+
+
+def test_a_spin_off_factor_is_applied_and_two_splits_multiply():
+    raw = (bar(THURSDAY, 209.2), bar(MONDAY, 200.0), bar(TUESDAY, 100.0))
+    adjusted = adjust_for_splits(raw, [Split(TUESDAY, 2.0), Split(MONDAY, 1.046)])
+    assert isinstance(adjusted, Ok)
+    assert [each.close for each in adjusted.value] == pytest.approx([100.0, 100.0, 100.0])
+
+
+@pytest.mark.parametrize(
+    ("closes", "splits"),
+    [((100.0, 10.0), []), ((100.0, 101.0), [Split(MONDAY, 4.0)]), ((1.0, 10.2), [])],
+    ids=["unlisted split", "bars already adjusted", "unlisted reverse split"],
+)
+def test_a_jump_that_no_split_explains_is_refused(closes, splits):
+    raw = (bar(THURSDAY, closes[0]), bar(MONDAY, closes[1]))
+    refused = adjust_for_splits(raw, splits)
+    assert isinstance(refused, Err)
+    assert refused.error.code is ErrorCode.INVALID
+    assert "2025-04-17 to 2025-04-21" in refused.error.message
+
+
+@given(st.permutations(range(8)), st.floats(0.01, 1000))
+def test_the_order_of_bars_and_the_price_level_change_no_percentage(order, level):
+    bars = _bars_of_returns([0.02, -0.03, 0.01, 0.05, -0.04, 0.0, 0.01], last=TUESDAY + timedelta(1))
+    scaled = [bar(bars[index].session, bars[index].close * level) for index in order]
+    (move,), _ = measure([report(THURSDAY)], scaled)
+    assert log(1 + move.close_to_close_pct / 100) == pytest.approx(-0.04, abs=1e-9)
