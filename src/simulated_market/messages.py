@@ -1,0 +1,76 @@
+"""Requests and replies as values: what the dialects understand and answer, before anything is a byte on a socket."""
+
+import json
+from dataclasses import dataclass, field
+from enum import Enum
+from xml.sax.saxutils import escape
+
+
+class Framing(Enum):
+    """How the end of a body is marked."""
+
+    CHUNKED = "chunked"
+    LENGTH = "length"
+    UNTIL_CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request: parameters of the query and of a form body together, header names in lower case."""
+
+    method: str
+    path: str
+    parameters: dict[str, str]
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def function(self) -> str:
+        """Alpha Vantage's function, upper case, empty for Tradier."""
+        return self.parameters.get("function", "").upper()
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Every symbol the request names."""
+        named = (self.parameters.get(key, "") for key in ("symbol", "symbols", "underlying"))
+        return tuple(part.strip() for text in named for part in text.split(",") if part.strip())
+
+    @property
+    def identity(self) -> str:
+        """The same for the same question, whoever asks: no key, no token, sorted parameters."""
+        asked = sorted((key, value) for key, value in self.parameters.items() if key != "apikey")
+        return f"{self.path}?{'&'.join(f'{key}={value}' for key, value in asked)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP reply; `headers` come after Content-Type and before the rate headers."""
+
+    body: bytes
+    status: int = 200
+    reason: str = ""
+    content_type: str = "application/json;charset=UTF-8"
+    headers: tuple[tuple[str, str], ...] = ()
+    framing: Framing = Framing.CHUNKED
+
+
+def encode_json(value: object, *, indent: int | None = None) -> bytes:
+    """JSON bytes: compact as Tradier sends it, or indented as Alpha Vantage does."""
+    separators = (",", ":") if indent is None else None
+    return json.dumps(value, separators=separators, indent=indent).encode()
+
+
+def encode_xml(value: object) -> bytes:
+    """The XML form of a Tradier answer: keys are elements, list items repeat theirs, null is an empty element."""
+    return b'<?xml version="1.0" encoding="UTF-8"?>' + _elements(value).encode()
+
+
+def _elements(value: object) -> str:
+    if isinstance(value, dict):
+        return "".join(_repeated(str(key), item) for key, item in value.items())
+    return "" if value is None else escape(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _repeated(key: str, value: object) -> str:
+    items = value if isinstance(value, list) else [value]
+    return "".join(f"<{key}>{_elements(item)}</{key}>" for item in items)
