@@ -1,0 +1,209 @@
+"""Keeps our requests inside a provider's windows by waiting; never refuses, never asks the network, knows no provider.
+
+Two gates, and a request passes when both are open:
+
+* our own setting: at most `limit` requests in *any* stretch of `period_s`. A request counts from its grant until one
+  period after its reply, because only then is the window in which the provider counted it surely over. So no window of
+  the provider can hold more than the limit, wherever its boundaries lie.
+* what the provider says is left of its current window, less what we have in flight. While somebody else draws on the
+  same allowance, what is left is spread over the rest of the window, with a small reserve for him.
+
+Until the first reply one request travels alone: the allowance may be spent already.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+MAX_SERVER_WAIT_S = 65.0
+_MILLISECONDS_FROM = 1e11  # as seconds this would be the year 5138
+_SHORTEST_SLEEP_S = 0.001  # a rounding error away from the moment would be slept for without end
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `limit` requests in any stretch of `period_s` seconds."""
+
+    limit: int
+    period_s: float
+
+    def __post_init__(self) -> None:
+        if self.limit < 1 or self.period_s <= 0:
+            raise ValueError(f"a window needs a positive limit and period, got {self.limit} in {self.period_s} s")
+
+
+@dataclass(slots=True)
+class _ServerWindow:
+    """The provider's current window as far as its headers tell; `granted` are our requests in it."""
+
+    allowed: int
+    available: int
+    ends_at: float
+    others_at_start: int
+    granted: int = 0
+    shared: bool = False
+
+    @property
+    def others(self) -> int:
+        """Requests that were used but not by us."""
+        return self.allowed - self.available - self.granted
+
+
+def epoch_seconds(epoch: float) -> float:
+    """A moment that may be in milliseconds, in seconds."""
+    return epoch / 1000 if epoch > _MILLISECONDS_FROM else epoch
+
+
+class RateLimiter:
+    """First come, first served; a waiter that is cancelled leaves its place to the next."""
+
+    def __init__(
+        self,
+        windows: Sequence[Window],
+        *,
+        monotonic: Callable[[], float],
+        wall_clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        if not windows:
+            raise ValueError("a rate limiter needs at least one window")
+        self._windows = tuple(windows)
+        self._monotonic = monotonic
+        self._wall_clock = wall_clock
+        self._sleep = sleep
+        self._queue = asyncio.Lock()
+        self._finished = asyncio.Event()
+        self._in_flight = 0
+        self._answered = False
+        self._ends: deque[float] = deque(maxlen=max(window.limit for window in windows))
+        self._server: _ServerWindow | None = None
+        self._paused_until = 0.0
+        self._granted_at = 0.0
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator["Slot"]:
+        """Waits until a request may be sent and holds its place until the reply is complete."""
+        await self._wait_for_turn()
+        slot = Slot()
+        self._in_flight += 1
+        if self._server is not None:
+            self._server.granted += 1
+        try:
+            yield slot
+        finally:
+            self._give_back(slot)
+
+    def observe(
+        self, allowed: float, available: float, expires_at_epoch: float, server_now_epoch: float | None = None
+    ) -> bool:
+        """Takes over what a reply says of its window; False where that cannot be true.
+
+        Moments are epoch seconds or milliseconds. The time left is measured on the provider's clock where it gave one,
+        since ours may be wrong.
+        """
+        left_s = self._time_left_s(expires_at_epoch, server_now_epoch)
+        if not (allowed >= 1 and 0 <= available <= allowed) or left_s is None:
+            return False
+        ends_at = self._monotonic() + left_s
+        seen = self._current_server_window(self._monotonic())
+        if seen is not None and abs(ends_at - seen.ends_at) < self._longest_period_s / 2:
+            # Replies overtake each other, and the end is only ever seen too late (by travel and rounding).
+            seen.allowed = int(allowed)
+            seen.available = min(seen.available, int(available))
+            seen.ends_at = min(seen.ends_at, ends_at)
+            seen.shared = seen.shared or seen.others > seen.others_at_start
+        else:
+            others = int(allowed) - int(available) - self._in_flight
+            self._server = _ServerWindow(int(allowed), int(available), ends_at, max(0, others), granted=self._in_flight)
+        return True
+
+    def pause(self, wait_s: float) -> None:
+        """Nobody sends for that long (at most 65 s): the provider has refused a request for going too fast."""
+        self._paused_until = max(self._paused_until, self._monotonic() + min(max(wait_s, 0.0), MAX_SERVER_WAIT_S))
+
+    @property
+    def _longest_period_s(self) -> float:
+        return max(window.period_s for window in self._windows)
+
+    def _time_left_s(self, expires_at_epoch: float, server_now_epoch: float | None) -> float | None:
+        expires_s = epoch_seconds(expires_at_epoch)
+        for now_s in (server_now_epoch, self._wall_clock()):
+            if now_s is not None and 0 < expires_s - now_s <= MAX_SERVER_WAIT_S:
+                return expires_s - now_s
+        return None
+
+    async def _wait_for_turn(self) -> None:
+        async with self._queue:  # asyncio's lock serves in order of arrival and survives cancelled waiters
+            while (delay_s := self._delay_s()) != 0:
+                if delay_s is None:
+                    self._finished.clear()
+                    await self._finished.wait()
+                else:
+                    await self._sleep(max(delay_s, _SHORTEST_SLEEP_S))
+            self._granted_at = self._monotonic()
+
+    def _give_back(self, slot: "Slot") -> None:
+        self._in_flight -= 1
+        server = self._server
+        if slot.sent:
+            self._answered = True
+            self._ends.append(self._monotonic())
+            if server is not None and not slot.counted:
+                server.available = max(0, server.available - 1)  # no word from the provider: it may have counted it
+        elif server is not None:
+            server.granted -= 1
+        self._finished.set()
+
+    def _delay_s(self) -> float | None:
+        """Seconds until the next request may go; 0 is now, None is not before one in flight has ended."""
+        if self._in_flight and not self._answered:
+            return None
+        now = self._monotonic()
+        waits = [max(0.0, self._paused_until - now), self._server_delay_s(now)]
+        waits += [self._own_delay_s(window, now) for window in self._windows]
+        return None if None in waits else max(wait for wait in waits if wait is not None)
+
+    def _own_delay_s(self, window: Window, now: float) -> float | None:
+        free = window.limit - self._in_flight
+        if free <= 0:
+            return None
+        if len(self._ends) < free:
+            return 0.0
+        return max(0.0, self._ends[-free] + window.period_s - now)
+
+    def _server_delay_s(self, now: float) -> float | None:
+        server = self._current_server_window(now)
+        if server is None:
+            return 0.0
+        reserve = max(1, server.allowed // 20) if server.shared else 0
+        free = server.available - self._in_flight - reserve
+        left_s = server.ends_at - now
+        if free <= 0:
+            return None if self._in_flight else left_s
+        return max(0.0, self._granted_at + left_s / free - now) if server.shared else 0.0
+
+    def _current_server_window(self, now: float) -> _ServerWindow | None:
+        """The provider's window, rolled over to a fresh one of the same length where it has ended."""
+        server = self._server
+        if server is not None and now >= server.ends_at:
+            elapsed = (now - server.ends_at) // self._longest_period_s
+            ends_at = server.ends_at + (elapsed + 1) * self._longest_period_s
+            self._server = server = _ServerWindow(
+                server.allowed,
+                server.allowed,
+                ends_at,
+                0,
+                granted=self._in_flight,
+                shared=server.shared and elapsed < 1,
+            )
+        return server
+
+
+@dataclass(slots=True)
+class Slot:
+    """One granted request: `sent` once it is on its way, `counted` once its reply said what is left."""
+
+    sent: bool = False
+    counted: bool = False
