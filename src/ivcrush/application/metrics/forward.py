@@ -1,0 +1,152 @@
+"""The forward of each expiration: put-call parity where the quotes allow it, carry from spot, rate and dividends else.
+
+Parity says F = K + (C − P)/D for European prices (Stoll 1969); early-exercise premiums are taken out first. One borrow
+rate is common to all expirations; an expiration that disagrees with all others has stale quotes, two that disagree by
+the same dollars have a dividend that nobody announced.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ivcrush.application.metrics.hygiene import CALL, PUT, QuoteGrid
+from ivcrush.domain.types import BoolArray, FloatArray
+
+# Pairs this close to the forward, in standard deviations, say something about it.
+NEAR_PAIRS = 1.0
+# What parity errors beyond the spread look like: premiums are known to 30 %, outliers are 4 standard errors away.
+PREMIUM_ERROR = 0.3
+TRIM_ERRORS = 4.0
+DISAGREEMENT_ERRORS = 3.0
+# How well spot, rate and known dividends know a forward: 10 basis points a root month.
+CARRY_ERROR_PER_ROOT_YEAR = 0.001 * 12**0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carry:
+    """What is known before any option is looked at, by expiration, shapes (E,).
+
+    `years` calendar years, `discount` e^{−rT}, `dividends` the value on the expiration day of the cash dividends in the
+    window, dollars, `spot` dollars.
+    """
+
+    spot: float
+    years: FloatArray
+    discount: FloatArray
+    dividends: FloatArray
+
+    def forward(self, borrow: float | FloatArray = 0.0) -> FloatArray:
+        """Spot carried at rate less borrow, less dividends; dollars, shape (E,)."""
+        carried: FloatArray = self.spot * np.exp(-borrow * self.years) / self.discount - self.dividends
+        return carried
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forwards:
+    """The forward of each expiration, shapes (E,), dollars; `borrow` a year, common, with its standard error.
+
+    `inconsistent` marks expirations whose parity was not believed, `from_parity` those where it was used.
+    """
+
+    forward: FloatArray
+    standard_error: FloatArray
+    borrow: float
+    borrow_se: float
+    inconsistent: BoolArray
+    from_parity: BoolArray
+
+
+def rough_stdev(grid: QuoteGrid, forward: FloatArray) -> FloatArray:
+    """A total standard deviation good to a third, for windows: the middle time value of the three nearest pairs.
+
+    Shape (E,); 0 where no strike has both a call and a put.
+    """
+    paired = grid.usable.all(axis=1)
+    distance = np.where(paired, np.abs(grid.strikes - forward[:, None]), np.inf)
+    order = np.argsort(distance, axis=1)[:, :3]
+    straddle = np.take_along_axis(grid.mid.sum(axis=1) - np.abs(grid.strikes - forward[:, None]), order, axis=1)
+    known = np.take_along_axis(paired, order, axis=1)
+    value, _ = weighted_median(straddle, known.astype(np.float64))
+    stdev: FloatArray = np.maximum(value, 0.0) / forward * (np.pi / 2) ** 0.5
+    return stdev
+
+
+def imply_forwards(grid: QuoteGrid, carry: Carry, premium: FloatArray, stdev: FloatArray) -> Forwards:
+    """The forwards that quotes and carry agree on.
+
+    `premium` (E, 2, M) is each option's early-exercise premium in dollars, `stdev` (E,) a rough total standard
+    deviation; 0 means that nothing is known.
+    """
+    plain = carry.forward()
+    parity, parity_se, pairs = _parity(grid, carry, premium, stdev, plain)
+    found = pairs > 0
+    borrow, borrow_se = _common_borrow(parity, parity_se, found, carry)
+    expected = carry.forward(borrow)
+    carry_se = expected * CARRY_ERROR_PER_ROOT_YEAR * np.sqrt(carry.years)
+    gap = np.where(found, expected - parity, 0.0)
+    gap_se = np.hypot(parity_se, carry_se)
+    odd = found & (np.abs(gap) > DISAGREEMENT_ERRORS * gap_se)
+    inconsistent = odd & ~_shared_gap(gap, gap_se, odd)
+    use = found & ~inconsistent
+    weight = np.where(use, parity_se**-2.0, 0.0)
+    # An unannounced dividend is no news to parity: where a gap is shared, carry has nothing to say.
+    prior = np.where(odd & use, 0.0, carry_se**-2.0)
+    total = weight + prior
+    forward = (weight * np.where(use, parity, 0.0) + prior * expected) / total
+    return Forwards(forward, total**-0.5, borrow, borrow_se, inconsistent, use)
+
+
+def weighted_median(values: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Row-wise weighted median of (E, M) and the total weight, shapes (E,); 0 where a row has no weight."""
+    order = np.argsort(np.where(weights > 0, values, np.inf), axis=1)
+    ordered = np.take_along_axis(values, order, axis=1)
+    mass = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    total = mass[:, -1]
+    half = 0.5 * total[:, None]
+    last = np.maximum(np.count_nonzero(weights, axis=1) - 1, 0)
+    lower = np.minimum(np.argmax(mass >= half - 1e-12 * half, axis=1), last)
+    upper = np.minimum(np.argmax(mass > half + 1e-12 * half, axis=1), last)
+    rows = np.arange(len(values))
+    return np.where(total > 0, 0.5 * (ordered[rows, lower] + ordered[rows, upper]), 0.0), total
+
+
+def _parity(
+    grid: QuoteGrid, carry: Carry, premium: FloatArray, stdev: FloatArray, plain: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Forward by parity alone, its standard error and the pairs behind it, shapes (E,)."""
+    near = np.abs(grid.strikes - plain[:, None]) < (NEAR_PAIRS * stdev * plain)[:, None]
+    paired = grid.usable.all(axis=1)
+    near = paired & (near | ~(paired & near).any(axis=1, keepdims=True))
+    value = grid.mid - premium
+    implied = grid.strikes + (value[:, CALL] - value[:, PUT]) / carry.discount[:, None]
+    error = np.hypot(grid.mid_se[:, CALL], grid.mid_se[:, PUT]) + PREMIUM_ERROR * premium.sum(axis=1)
+    error = error / carry.discount[:, None]
+    weight = np.where(near, error**-2.0, 0.0)
+    middle, _ = weighted_median(implied, weight)
+    deviation = np.abs(implied - middle[:, None])
+    scale, _ = weighted_median(deviation / error, near.astype(np.float64))
+    spread_of = np.maximum(1.0, 1.4826 * scale)
+    weight = np.where(deviation <= (TRIM_ERRORS * spread_of)[:, None] * error, weight, 0.0)
+    total = np.maximum(weight.sum(axis=1), 1e-300)
+    mean = (weight * implied).sum(axis=1) / total
+    return mean, total**-0.5 * spread_of, np.count_nonzero(weight, axis=1).astype(np.float64)
+
+
+def _common_borrow(parity: FloatArray, parity_se: FloatArray, found: BoolArray, carry: Carry) -> tuple[float, float]:
+    """The borrow rate a year that most expirations agree on, and its standard error; 0 without parity."""
+    if not found.any():
+        return 0.0, 0.0
+    seen, years = parity[found] + carry.dividends[found], carry.years[found]
+    growth = np.log(np.maximum(seen, 1e-300 + 0.01 * carry.spot) * carry.discount[found] / carry.spot)
+    error = np.hypot(parity_se[found] / carry.spot, CARRY_ERROR_PER_ROOT_YEAR * np.sqrt(years))
+    weight = (years / error) ** 2
+    value, total = weighted_median((-growth / years)[None, :], weight[None, :])
+    return float(value[0]), float(total[0] ** -0.5)
+
+
+def _shared_gap(gap: FloatArray, gap_se: FloatArray, odd: BoolArray) -> BoolArray:
+    """Whether another odd expiration misses the same dollars."""
+    alike = np.abs(gap[:, None] - gap[None, :]) <= 2 * np.hypot(gap_se[:, None], gap_se[None, :])
+    both = odd[:, None] & odd[None, :] & ~np.eye(len(gap), dtype=np.bool_)
+    shared: BoolArray = np.any(alike & both, axis=1)
+    return shared

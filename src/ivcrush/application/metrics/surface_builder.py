@@ -1,0 +1,119 @@
+"""From a snapshot's chains to cleaned smiles: hygiene, forwards, early exercise and fits in their order.
+
+All expirations go through at once. Where the report lies decides only how reports are counted and when its variance
+is placed for early exercise; how much variance it has is `event_variance.py`'s affair.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from ivcrush.application.metrics import black76, session_clock
+from ivcrush.application.metrics.forward import Carry, Forwards, imply_forwards, rough_stdev
+from ivcrush.application.metrics.hygiene import QuoteGrid, Reason, inspect_quotes
+from ivcrush.application.metrics.smile import SmileFit, SmilePoints, fit_smiles, smile_points
+from ivcrush.application.metrics.surface import ExpirationSurface
+from ivcrush.domain.market_calendar import NEW_YORK
+from ivcrush.domain.types import Dividend, MarketSnapshot, OptionChain
+
+HARD_TO_BORROW = 0.05
+MANY_OUTLIERS = 0.2
+IMPRECISE = 0.1
+VENDOR_IV_AGE_S = 5400.0
+
+
+def build_surfaces(
+    snapshot: MarketSnapshot, chains: Sequence[OptionChain], spot: float, reports: Sequence[int]
+) -> tuple[ExpirationSurface, ...]:
+    """The surface of every chain that has a usable volatility, in the order given; chains must not be expired.
+
+    `reports` counts the company's reports before each chain's expiration, `spot` is in dollars.
+    """
+    grid = inspect_quotes(chains, snapshot.as_of, spot)
+    carry = _carry(snapshot, grid.expirations, spot)
+    premium = np.zeros(grid.mid.shape)
+    scale = rough_stdev(grid, carry.forward())
+    forwards = imply_forwards(grid, carry, premium, scale)
+    scale = np.where(scale > 0, scale, 0.2)
+    points = smile_points(grid, forwards.forward, carry.discount, premium, scale)
+    fit = fit_smiles(points, scale)
+    grid.reject(fit.outliers, Reason.OUTLIER)
+    cleaned = _Cleaned(snapshot, chains, reports, grid, carry, forwards, points, fit)
+    return tuple(_surface(cleaned, row) for row in range(len(chains)) if fit.stdev[row] > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cleaned:
+    """All expirations after the fits."""
+
+    snapshot: MarketSnapshot
+    chains: Sequence[OptionChain]
+    reports: Sequence[int]
+    grid: QuoteGrid
+    carry: Carry
+    forwards: Forwards
+    points: SmilePoints
+    fit: SmileFit
+
+
+def _carry(snapshot: MarketSnapshot, expirations: Sequence[date], spot: float) -> Carry:
+    years = session_clock.years_to_close(snapshot.as_of, expirations, snapshot.calendar)
+    rate = np.log1p(snapshot.settings.risk_free_rate_pct / 100)
+    today = snapshot.as_of.astimezone(NEW_YORK).date()
+    dividends = [
+        sum(_grown(each, end, rate) for each in snapshot.dividends if today < each.ex_date <= end)
+        for end in expirations
+    ]
+    return Carry(spot, years, np.exp(-rate * years), np.array(dividends, dtype=np.float64))
+
+
+def _grown(dividend: Dividend, expiration: date, rate: float) -> float:
+    return dividend.amount * float(np.exp(rate * (expiration - dividend.ex_date).days / 365))
+
+
+def _surface(cleaned: _Cleaned, row: int) -> ExpirationSurface:
+    """One expiration's share of the grid."""
+    grid, carry, forwards, points, fit = cleaned.grid, cleaned.carry, cleaned.forwards, cleaned.points, cleaned.fit
+    chain = cleaned.chains[row]
+    forward, stdev, error = float(forwards.forward[row]), float(fit.stdev[row]), float(fit.stdev_se[row])
+    used = points.used[row] & grid.usable[row]
+    strikes, rights = np.nonzero(used.T)
+    return ExpirationSurface(
+        expiration=chain.expiration,
+        years=float(carry.years[row]),
+        forward=forward,
+        forward_se=float(forwards.standard_error[row]),
+        discount=float(carry.discount[row]),
+        strikes=grid.strikes[row, strikes],
+        log_moneyness=np.log(grid.strikes[row, strikes] / forward),
+        total_stdev=points.stdev[row, rights, strikes],
+        stdev_se=points.stdev_se[row, rights, strikes],
+        is_call=rights == 0,
+        atm_variance=stdev**2,
+        atm_variance_se=2 * stdev * error,
+        straddle=float(carry.discount[row]) * forward * black76.straddle_fraction(stdev),
+        reports_before=cleaned.reports[row],
+        rejected=chain.dropped + grid.rejected(row),
+        flags=tuple(_flags(cleaned, row)),
+    )
+
+
+def _flags(cleaned: _Cleaned, row: int) -> list[str]:
+    grid, forwards, fit, chain = cleaned.grid, cleaned.forwards, cleaned.fit, cleaned.chains[row]
+    carry, as_of = cleaned.carry, cleaned.snapshot.as_of
+    usable, outliers = np.count_nonzero(grid.usable[row]), np.count_nonzero(grid.reasons[row] == Reason.OUTLIER)
+    age = None if chain.greeks_at is None else (as_of - chain.greeks_at).total_seconds()
+    found = {
+        "parity_inconsistent_with_other_expiries": bool(forwards.inconsistent[row]),
+        "dividend_in_window": bool(carry.dividends[row] > 0),
+        "atm_extrapolated": bool(fit.one_sided[row]),
+        "few_near_atm_strikes": bool(fit.near_strikes[row] < 2),
+        "atm_iv_imprecise": bool(fit.stdev_se[row] > IMPRECISE * fit.stdev[row]),
+        "many_outlier_quotes": bool(outliers > MANY_OUTLIERS * (usable + outliers)),
+        "vendor_iv_stale": age is not None and age > VENDOR_IV_AGE_S,
+        "adjusted_contracts_dropped": any("adjusted" in reason for reason, _ in chain.dropped),
+        "hard_to_borrow": abs(forwards.borrow) > max(HARD_TO_BORROW, 2 * forwards.borrow_se),
+    }
+    return [name for name, holds in found.items() if holds]
