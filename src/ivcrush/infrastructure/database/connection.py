@@ -1,0 +1,112 @@
+"""One SQLite connection, usable from any thread: every read and write of the database goes through here.
+
+WAL with `synchronous=FULL`: what was committed survives a power loss. It never begins a write with a plain BEGIN (a
+read that turns into a write fails at once, whatever the timeout) and never lets an sqlite3 exception out.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ivcrush.domain.errors import Ok, Result
+from ivcrush.infrastructure.database.failures import storage_failure, unusable
+
+T = TypeVar("T")
+Row = tuple[Any, ...]  # what SQLite hands out; the `parse` of each query makes it a domain value
+
+
+def connect(path: Path, busy_timeout_s: float, mode: str) -> sqlite3.Connection:
+    """A connection in autocommit mode. `mode`: `rw`, `ro`, or `ro&immutable=1`; none of them makes a file.
+
+    Raises sqlite3.DatabaseError.
+    """
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=busy_timeout_s,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA mmap_size = 0")  # a mapped page changed by a stray pointer would be written
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection
+
+
+class UnreadableRow(sqlite3.DatabaseError):
+    """A row that breaks what its table promises: some other hand, or the disk, has been at it."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
+def select(
+    connection: sqlite3.Connection, sql: str, parameters: Sequence[object], parse: Callable[[Row], T]
+) -> tuple[T, ...]:
+    """All rows of a SELECT, each through `parse`; for use inside `Database.write`.
+
+    Raises sqlite3.DatabaseError; a row that `parse` refuses with ValueError counts as corrupt.
+    """
+    found = connection.execute(sql, parameters).fetchall()
+    try:
+        return tuple(parse(row) for row in found)
+    except ValueError as error:
+        raise UnreadableRow(f"unreadable row: {error}") from error
+
+
+class Database:
+    """An open database whose schema is known to be ours and current; see `init_schema` for opening one."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    def rows(self, sql: str, parameters: Sequence[object], parse: Callable[[Row], T]) -> Result[tuple[T, ...]]:
+        """All rows of a SELECT, each through `parse`. Errors: DBERROR, also for a row that `parse` refuses."""
+        try:
+            with self._lock:
+                return Ok(select(self._connection, sql, parameters, parse))
+        except sqlite3.DatabaseError as error:
+            return storage_failure(error, self.path)
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> Result[T]:
+        """Run `work` in one transaction: all of it is kept, or nothing. Errors: DBERROR."""
+        try:
+            with self._lock:
+                return Ok(self._transaction(work))
+        except sqlite3.DatabaseError as error:
+            return storage_failure(error, self.path)
+
+    def check(self) -> Result[None]:
+        """Read every page and index once (SQLite's quick_check): about a second per GB cached.
+
+        Errors: DBERROR naming the first damage.
+        """
+        found = self.rows("PRAGMA quick_check(1)", (), lambda row: str(row[0]))
+        if not isinstance(found, Ok):
+            return found
+        if found.value != ("ok",):
+            return unusable(self.path, f"damaged ({found.value[0]})", "restore a backup", "corrupt")
+        return Ok(None)
+
+    def close(self) -> None:
+        """Close the connection; closing twice does nothing."""
+        with self._lock:
+            self._connection.close()
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            value = work(self._connection)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # SQLite rolls back by itself on a full disk or an I/O error
+                self._connection.execute("ROLLBACK")
+            raise
+        return value

@@ -1,0 +1,142 @@
+"""Opening the database: made where there is none, brought up to date where it is old, refused where it is not ours.
+
+Nothing that exists is ever replaced. A new file appears under its name only when its schema is whole, so that a
+zero-length file is always damage and never our own half-done work.
+"""
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
+from ivcrush.infrastructure.database.connection import Database, connect
+from ivcrush.infrastructure.database.failures import file_failure, storage_failure, unusable
+from ivcrush.infrastructure.database.migrations import APPLICATION_ID, MIGRATIONS, TABLES, migrate, schema_version
+from ivcrush.infrastructure.database.private_files import make_private_directory, make_private_file, sync_directory
+
+# Below this size quick_check costs a few milliseconds and runs at every opening for writing; above it, the damage that
+# it finds is found by the query that meets it, and by the health check, which always runs it.
+CHECKED_AT_OPENING_BYTES: Final = 4_000_000
+_SIZE: Final = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+
+
+def init_database(path: Path, *, busy_timeout_s: float = 5.0) -> Result[Database]:
+    """The database for reading and writing, made (directories 0700, file 0600) or migrated where needed.
+
+    Errors: DBERROR for a file that is empty, damaged, read-only, locked for longer than `busy_timeout_s`, or
+    another program's; CONFIG for a schema newer than this program.
+    """
+    try:
+        if not os.path.lexists(path):
+            _create(path, busy_timeout_s)
+        refusal = _refuse_by_size(path)
+    except OSError as error:
+        return file_failure(error, path)
+    except sqlite3.DatabaseError as error:
+        return storage_failure(error, path)
+    return refusal if refusal is not None else _open(path, busy_timeout_s, mode="rw")
+
+
+def open_read_only(path: Path, *, busy_timeout_s: float = 5.0) -> Result[Database]:
+    """The database for reading, also from a read-only file or directory; writes to it answer DBERROR.
+
+    Errors: as `init_database`, and DBERROR for a missing file or a schema that still has to be migrated.
+    """
+    try:
+        refusal = _refuse_by_size(path)
+    except OSError as error:
+        return file_failure(error, path)
+    if refusal is not None:
+        return refusal
+    opened = _open(path, busy_timeout_s, mode="ro")
+    if isinstance(opened, Ok) or opened.error.about("reason") not in {"cannot_open", "read_only"}:
+        return opened
+    # WAL needs to make its -shm file beside the database. Where it cannot, and no -wal holds newer pages, nobody can
+    # be writing here, and the file may be read as it stands.
+    log = path.with_name(path.name + "-wal")
+    return opened if log.exists() and log.stat().st_size > 0 else _open(path, busy_timeout_s, mode="ro&immutable=1")
+
+
+def _refuse_by_size(path: Path) -> Err | None:
+    # By stat alone: opening and closing the file here would drop the locks that this process's connections hold on it.
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        return unusable(path, "not a file", "name a file", "cannot_open")
+    if found.st_size == 0:
+        return unusable(path, "the file is empty", "restore a backup, or remove it to begin anew", "corrupt")
+    return None
+
+
+def _create(path: Path, busy_timeout_s: float) -> None:
+    make_private_directory(path.parent)
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as workshop:
+        fresh = Path(workshop) / path.name
+        make_private_file(fresh)
+        connection = connect(fresh, busy_timeout_s, "rw")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            migrate(connection)
+        finally:
+            connection.close()
+        try:
+            path.hardlink_to(fresh)
+        except FileExistsError:
+            return  # another process was faster: its database is as good
+    sync_directory(path.parent)
+
+
+def _open(path: Path, busy_timeout_s: float, mode: str) -> Result[Database]:
+    try:
+        connection = connect(path, busy_timeout_s, mode)
+    except sqlite3.DatabaseError as error:
+        return storage_failure(error, path)
+    try:
+        refusal = _identify(connection, path, writable=mode == "rw")
+        size_bytes = connection.execute(_SIZE).fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        return storage_failure(error, path)
+    if refusal is not None:
+        connection.close()
+        return refusal
+    database = Database(path, connection)
+    if mode == "rw" and size_bytes <= CHECKED_AT_OPENING_BYTES:
+        checked = database.check()
+        if isinstance(checked, Err):
+            database.close()
+            return checked
+    return Ok(database)
+
+
+def _identify(connection: sqlite3.Connection, path: Path, *, writable: bool) -> Err | None:
+    """Whether the file is ours and current, migrated where it may be written; raises sqlite3.DatabaseError."""
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        return unusable(path, "another program's database", "name another path", "foreign")
+    version = schema_version(connection)
+    if version > len(MIGRATIONS):
+        return err(
+            ErrorCode.CONFIG,
+            f"{path}: schema {version}, this program knows {len(MIGRATIONS)}; upgrade ivcrush",
+            reason="newer_schema",
+            path=str(path),
+        )
+    if writable:
+        _make_ready_to_write(connection)
+    elif version < len(MIGRATIONS):
+        happened = f"schema {version}, {len(MIGRATIONS)} needed"
+        return unusable(path, happened, "run a command that writes, such as backfill, once", "older_schema")
+    names = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if missing := sorted(TABLES - names):
+        return unusable(path, f"table {missing[0]} is missing", "restore a backup", "corrupt")
+    return None
+
+
+def _make_ready_to_write(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")  # a restored `VACUUM INTO` backup comes without it
+    migrate(connection)
+    # A read-only file or directory is met here, before any request is spent, and not at the first result.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")

@@ -1,0 +1,25 @@
+"""Directories and files that only their owner may read: what a trader analyses is nobody else's business."""
+
+import os
+from pathlib import Path
+
+
+def make_private_directory(directory: Path) -> None:
+    """Make a directory and its missing parents, mode 0700; one that exists keeps its mode. Raises OSError."""
+    missing = [step for step in (directory, *directory.parents) if not step.exists()]
+    for step in reversed(missing):
+        step.mkdir(mode=0o700, exist_ok=True)
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file, mode 0600 (SQLite's -wal and -shm follow it); an existing one stays. Raises OSError."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a new name in a directory survive a power loss. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
