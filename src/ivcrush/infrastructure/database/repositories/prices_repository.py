@@ -1,0 +1,142 @@
+"""Past moves and recent daily bars in the database: a company's history is replaced whole or not at all."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from ivcrush.domain.enums import Timing
+from ivcrush.domain.errors import Err, Ok, Result
+from ivcrush.domain.types import DailyBar, HistoricalMove, MissingMove, Ticker
+from ivcrush.infrastructure.database.connection import Database, Row
+from ivcrush.infrastructure.database.flag_words import flags_text, parse_flags
+from ivcrush.infrastructure.database.moments import parse_utc_text, utc_text
+
+KEPT_BARS_DAYS: Final = 400  # a year of sessions for the ordinary volatility, and some to spare
+
+_INSERT_MOVE = """INSERT INTO historical_moves (ticker, report_date, timing, reaction_session, previous_close,
+    close_to_close_pct, gap_pct, open_to_close_pct, peak_pct, flags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_INSERT_MISSING = """INSERT INTO historical_moves (ticker, report_date, timing, flags, reason)
+    VALUES (?, ?, ?, '[]', ?)"""
+_INSERT_BAR = """INSERT INTO daily_bars (ticker, session, open, high, low, close, volume)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
+_SAVE_BACKFILL = """INSERT INTO ticker_metadata (ticker, last_backfill) VALUES (?, ?)
+    ON CONFLICT (ticker) DO UPDATE SET last_backfill = excluded.last_backfill"""
+_MOVES = """SELECT report_date, timing, reaction_session, previous_close, close_to_close_pct, gap_pct,
+    open_to_close_pct, peak_pct, flags FROM historical_moves
+    WHERE ticker = ? AND reaction_session < ? ORDER BY report_date DESC"""
+_MISSING = """SELECT report_date, timing, reason FROM historical_moves
+    WHERE ticker = ? AND report_date < ? AND reason IS NOT NULL ORDER BY report_date DESC"""
+_BARS = """SELECT session, open, high, low, close, volume FROM daily_bars
+    WHERE ticker = ? AND session BETWEEN ? AND ? ORDER BY session"""
+_LAST_BACKFILL = "SELECT last_backfill FROM ticker_metadata WHERE ticker = ?"
+
+
+class PricesRepository:
+    """`PriceStore` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save_history(
+        self,
+        ticker: Ticker,
+        moves: Sequence[HistoricalMove],
+        missing: Sequence[MissingMove],
+        bars: Sequence[DailyBar],
+        saved_at: datetime,
+    ) -> Result[None]:
+        """Replace a company's moves, unmeasurable reports and last `KEPT_BARS_DAYS` days of bars, in one transaction.
+
+        Errors: DBERROR. Two moves of one report date are a defect of the caller.
+        """
+
+        def replace(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM historical_moves WHERE ticker = ?", (ticker,))
+            connection.executemany(_INSERT_MOVE, [_move_row(ticker, move) for move in moves])
+            connection.executemany(_INSERT_MISSING, [_missing_row(ticker, report) for report in missing])
+            connection.execute("DELETE FROM daily_bars WHERE ticker = ?", (ticker,))
+            connection.executemany(_INSERT_BAR, [_bar_row(ticker, bar) for bar in _recent(bars)])
+            connection.execute(_SAVE_BACKFILL, (ticker, utc_text(saved_at)))
+
+        return self._database.write(replace)
+
+    def moves(self, ticker: Ticker, before: date) -> Result[tuple[HistoricalMove, ...]]:
+        """Moves whose reaction session lies before that day, newest report first. Errors: DBERROR."""
+        return self._database.rows(_MOVES, (ticker, before.isoformat()), _parse_move)
+
+    def missing_moves(self, ticker: Ticker, before: date) -> Result[tuple[MissingMove, ...]]:
+        """Reports before that day without a measurable move, newest first. Errors: DBERROR."""
+        return self._database.rows(_MISSING, (ticker, before.isoformat()), _parse_missing)
+
+    def bars(self, ticker: Ticker, start: date, end: date) -> Result[tuple[DailyBar, ...]]:
+        """Kept daily bars in [start, end], rising. Errors: DBERROR."""
+        return self._database.rows(_BARS, (ticker, start.isoformat(), end.isoformat()), _parse_bar)
+
+    def last_backfill(self, ticker: Ticker) -> Result[datetime | None]:
+        """When the company's history was last saved (UTC), None for never. Errors: DBERROR."""
+        found = self._database.rows(_LAST_BACKFILL, (ticker,), lambda row: parse_utc_text(row[0]))
+        if isinstance(found, Err):
+            return found
+        return Ok(next(iter(found.value), None))
+
+
+def _recent(bars: Sequence[DailyBar]) -> list[DailyBar]:
+    newest = max((bar.session for bar in bars), default=date.min)
+    return [bar for bar in bars if newest - bar.session <= timedelta(KEPT_BARS_DAYS)]
+
+
+def _move_row(ticker: Ticker, move: HistoricalMove) -> tuple[object, ...]:
+    return (
+        ticker,
+        move.report_date.isoformat(),
+        move.timing.value,
+        move.reaction_session.isoformat(),
+        float(move.previous_close),
+        float(move.close_to_close_pct),
+        float(move.gap_pct),
+        float(move.open_to_close_pct),
+        float(move.peak_pct),
+        flags_text(move.flags),
+    )
+
+
+def _parse_move(row: Row) -> HistoricalMove:
+    report_date, timing, reaction_session, previous_close, close_to_close, gap, open_to_close, peak, flags = row
+    return HistoricalMove(
+        report_date=date.fromisoformat(report_date),
+        timing=Timing(timing),
+        reaction_session=date.fromisoformat(reaction_session),
+        previous_close=previous_close,
+        close_to_close_pct=close_to_close,
+        gap_pct=gap,
+        open_to_close_pct=open_to_close,
+        peak_pct=peak,
+        flags=parse_flags(flags),
+    )
+
+
+def _missing_row(ticker: Ticker, report: MissingMove) -> tuple[object, ...]:
+    return ticker, report.report_date.isoformat(), report.timing.value, report.reason
+
+
+def _parse_missing(row: Row) -> MissingMove:
+    report_date, timing, reason = row
+    return MissingMove(date.fromisoformat(report_date), Timing(timing), reason)
+
+
+def _bar_row(ticker: Ticker, bar: DailyBar) -> tuple[object, ...]:
+    return (
+        ticker,
+        bar.session.isoformat(),
+        float(bar.open),
+        float(bar.high),
+        float(bar.low),
+        float(bar.close),
+        int(bar.volume),
+    )
+
+
+def _parse_bar(row: Row) -> DailyBar:
+    session, opening, high, low, close, volume = row
+    return DailyBar(date.fromisoformat(session), opening, high, low, close, volume)

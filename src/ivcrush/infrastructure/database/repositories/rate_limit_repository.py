@@ -1,0 +1,125 @@
+"""The day's calls to a provider, counted in the database so that the count holds across processes and restarts.
+
+No provider publishes when its day begins: a rolling 24 hours are counted, by the minute and rounded up, and the
+provider's own refusal closes the door until midnight in New York. It never waits and never makes a call.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
+from ivcrush.domain.market_calendar import NEW_YORK
+from ivcrush.infrastructure.database.connection import Database, Row, select
+from ivcrush.infrastructure.database.moments import parse_utc_text, utc_text
+
+_DAY: Final = timedelta(hours=24)
+_MINUTE: Final = timedelta(minutes=1)
+
+_TAKE = """INSERT INTO rate_limits (provider, minute, used) VALUES (?, ?, 1)
+    ON CONFLICT (provider, minute) DO UPDATE SET used = used + 1"""
+_REFUSE = """INSERT INTO rate_limits (provider, minute, used, refused_at) VALUES (?, ?, 0, ?)
+    ON CONFLICT (provider, minute) DO UPDATE SET refused_at = excluded.refused_at"""
+# A minute counts until it lies wholly outside the day. One from further ahead than a day was written by a wrong clock.
+_COUNTED = """SELECT minute, used, refused_at FROM rate_limits
+    WHERE provider = ? AND minute > ? AND minute < ? ORDER BY minute"""
+_FORGET = "DELETE FROM rate_limits WHERE provider = ? AND NOT (minute > ? AND minute < ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Minute:
+    start: datetime
+    used: int
+    refused_at: datetime | None
+
+
+class DailyQuota:
+    """Calls of the last 24 hours by provider."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def take(self, provider: str, limit: int, now: datetime) -> Result[int]:
+        """Count one call, if one is left; the calls left after it.
+
+        Errors: QUOTA with the moment of the next free call (context `free_at`), DBERROR.
+        """
+
+        def count(connection: sqlite3.Connection) -> Result[int]:
+            window = _window(provider, now)
+            minutes = select(connection, _COUNTED, window, _parse_minute)
+            closed = _closed(provider, limit, minutes, now)
+            if closed is not None:
+                return closed
+            connection.execute(_TAKE, (provider, _minute_text(now)))
+            connection.execute(_FORGET, window)
+            return Ok(_left(limit, minutes) - 1)
+
+        taken = self._database.write(count)
+        return taken if isinstance(taken, Err) else taken.value
+
+    def exhausted(self, provider: str, now: datetime) -> Result[None]:
+        """Note the provider's own refusal: no call is given before the next midnight in New York. Errors: DBERROR."""
+
+        def note(connection: sqlite3.Connection) -> None:
+            connection.execute(_REFUSE, (provider, _minute_text(now), utc_text(now)))
+
+        return self._database.write(note)
+
+    def remaining(self, provider: str, limit: int, now: datetime) -> Result[int]:
+        """The calls left now, 0 after a refusal. Errors: DBERROR."""
+        found = self._database.rows(_COUNTED, _window(provider, now), _parse_minute)
+        if isinstance(found, Err):
+            return found
+        closed = _closed(provider, limit, found.value, now)
+        return Ok(0 if closed is not None else _left(limit, found.value))
+
+
+def _window(provider: str, now: datetime) -> tuple[str, str, str]:
+    return provider, utc_text(now - _DAY - _MINUTE), utc_text(now + _DAY)
+
+
+def _minute_text(now: datetime) -> str:
+    return utc_text(now.replace(second=0, microsecond=0))
+
+
+def _parse_minute(row: Row) -> _Minute:
+    minute, used, refused_at = row
+    return _Minute(parse_utc_text(minute), used, None if refused_at is None else parse_utc_text(refused_at))
+
+
+def _left(limit: int, minutes: Sequence[_Minute]) -> int:
+    return max(0, limit - sum(minute.used for minute in minutes))
+
+
+def _closed(provider: str, limit: int, minutes: Sequence[_Minute], now: datetime) -> Err | None:
+    """Why no call is left, or None."""
+    refusals = [minute.refused_at for minute in minutes if minute.refused_at is not None]
+    reopens_at = max((_next_midnight(refusal) for refusal in refusals), default=now)
+    if reopens_at > now:
+        return _spent(f"{provider}: the provider says that the day's calls are spent", reopens_at)
+    if _left(limit, minutes) > 0:
+        return None
+    return _spent(f"{provider}: all {limit} calls of the last 24 hours are spent", _frees_at(limit, minutes, now))
+
+
+def _next_midnight(moment: datetime) -> datetime:
+    local = moment.astimezone(NEW_YORK)
+    return datetime.combine(local.date() + timedelta(1), datetime.min.time(), NEW_YORK)
+
+
+def _frees_at(limit: int, minutes: Sequence[_Minute], now: datetime) -> datetime:
+    """When enough of the oldest minutes have left the day for one call."""
+    used = sum(minute.used for minute in minutes)
+    for minute in minutes:
+        used -= minute.used
+        if used < limit:
+            return minute.start + _MINUTE + _DAY
+    return now + _DAY  # a limit of 0
+
+
+def _spent(what: str, free_at: datetime) -> Err:
+    shown = free_at.astimezone(NEW_YORK).isoformat(timespec="minutes")
+    return err(ErrorCode.QUOTA, f"{what}; next at {shown}", free_at=utc_text(free_at))

@@ -1,0 +1,341 @@
+"""The four repositories on a real file: what goes in comes out, and the past is kept."""
+
+import dataclasses
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from ivcrush.domain.enums import DateStatus, ReportSource, Timing
+from ivcrush.domain.errors import Err, ErrorCode, Ok, Result
+from ivcrush.domain.market_calendar import NEW_YORK
+from ivcrush.domain.types import DailyBar, Dividend, HistoricalMove, MissingMove, ScheduledReport, Ticker
+from ivcrush.infrastructure.database.connection import Database
+from ivcrush.infrastructure.database.init_schema import init_database
+from ivcrush.infrastructure.database.moments import utc_text
+from ivcrush.infrastructure.database.repositories.analysis_repository import AnalysisRepository
+from ivcrush.infrastructure.database.repositories.earnings_repository import EarningsRepository
+from ivcrush.infrastructure.database.repositories.prices_repository import PricesRepository
+from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota
+from ivcrush.infrastructure.database.snapshot_codec import encode_snapshot
+from tests.unit.infrastructure.database.snapshots import ibm_analysis
+
+IBM, MSFT = Ticker("IBM"), Ticker("MSFT")
+MONDAY = datetime(2026, 5, 11, 9, 30, tzinfo=NEW_YORK)
+TUESDAY = MONDAY + timedelta(days=1)
+WHOLE = (date(2000, 1, 1), date(2099, 12, 31))
+
+
+def value(result: Result[object]) -> object:
+    assert isinstance(result, Ok), result
+    return result.value
+
+
+def expected(ticker: Ticker, day: date, timing: Timing = Timing.AMC, **changes: object) -> ScheduledReport:
+    report = ScheduledReport(ticker, day, timing, DateStatus.ESTIMATED, ReportSource.ALPHA_VANTAGE, name="A company")
+    return dataclasses.replace(report, **changes)  # type: ignore[arg-type]
+
+
+def dates(database: Database, ticker: Ticker) -> list[date]:
+    found = EarningsRepository(database).scheduled(ticker, *WHOLE)
+    assert isinstance(found, Ok)
+    return [report.report_date for report in found.value]
+
+
+def history(database: Database) -> list[tuple[str, str, str, str | None]]:
+    sql = "SELECT report_date, first_seen, last_seen, superseded_at FROM earnings_calendar ORDER BY number"
+    found = database.rows(sql, (), lambda row: (row[0], row[1][:10], row[2][:10], row[3] and row[3][:10]))
+    assert isinstance(found, Ok)
+    return list(found.value)
+
+
+class TestEarningsCalendar:
+    def test_every_word_of_the_domain_can_be_kept(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        reports = [
+            expected(Ticker(f"{'ABCD'[n]}{'XYZ'[m]}"), date(2026, 5, 20), timing, status=status, flags=("a b", 'c"d'))
+            for n, timing in enumerate(Timing)
+            for m, status in enumerate(DateStatus)
+        ]
+        assert store.save_scheduled(reports, MONDAY) == Ok(None)
+        assert [value(store.scheduled(report.ticker, *WHOLE)) for report in reports] == [(r,) for r in reports]
+
+    def test_a_date_that_moves_supersedes_the_old_one_and_both_stay_in_the_history(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        store.save_scheduled([expected(IBM, date(2026, 7, 22))], MONDAY)
+        store.save_scheduled([expected(IBM, date(2026, 7, 29))], TUESDAY)
+        assert dates(database, IBM) == [date(2026, 7, 29)]
+        assert history(database) == [
+            ("2026-07-22", "2026-05-11", "2026-05-11", "2026-05-12"),
+            ("2026-07-29", "2026-05-12", "2026-05-12", None),
+        ]
+
+    def test_a_date_that_moves_back_is_current_again_with_the_whole_journey_kept(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        for number, day in enumerate((22, 29, 22)):
+            store.save_scheduled([expected(IBM, date(2026, 7, day))], MONDAY + timedelta(days=number))
+        assert dates(database, IBM) == [date(2026, 7, 22)]
+        assert [row[3] for row in history(database)] == ["2026-05-12", "2026-05-13", None]
+
+    def test_the_same_date_again_is_one_row_seen_again_with_its_newest_name_and_status(
+        self, database: Database
+    ) -> None:
+        store = EarningsRepository(database)
+        confirmed = expected(IBM, date(2026, 7, 22), name="IBM", status=DateStatus.CONFIRMED)
+        store.save_scheduled([expected(IBM, date(2026, 7, 22))], MONDAY)
+        store.save_scheduled([confirmed, confirmed], TUESDAY)
+        assert value(store.scheduled(IBM, *WHOLE)) == (confirmed,)
+        assert history(database) == [("2026-07-22", "2026-05-11", "2026-05-12", None)]
+
+    def test_a_session_that_changes_on_the_same_day_is_history_too(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        store.save_scheduled([expected(IBM, date(2026, 7, 22), Timing.UNKNOWN)], MONDAY)
+        store.save_scheduled([expected(IBM, date(2026, 7, 22), Timing.BMO)], TUESDAY)
+        assert value(store.scheduled(IBM, *WHOLE)) == (expected(IBM, date(2026, 7, 22), Timing.BMO),)
+        assert [row[3] for row in history(database)] == ["2026-05-12", None]
+
+    @pytest.mark.parametrize(("days", "kept"), [(45, 1), (46, 2)])
+    def test_dates_up_to_45_days_apart_are_one_report_and_further_ones_the_next_quarters(
+        self, database: Database, days: int, kept: int
+    ) -> None:
+        store = EarningsRepository(database)
+        store.save_scheduled([expected(IBM, date(2026, 7, 1))], MONDAY)
+        store.save_scheduled([expected(IBM, date(2026, 7, 1) + timedelta(days))], TUESDAY)
+        assert len(dates(database, IBM)) == kept
+
+    def test_two_spellings_with_two_dates_are_both_kept_with_their_flags(self, database: Database) -> None:
+        bfb = Ticker("BF.B")
+        both = (
+            expected(bfb, date(2026, 6, 4), flags=("date_conflict",)),
+            expected(bfb, date(2026, 6, 10), flags=("date_conflict",)),
+        )
+        store = EarningsRepository(database)
+        store.save_scheduled(both, MONDAY)
+        store.save_scheduled(both, TUESDAY)
+        assert value(store.scheduled(bfb, *WHOLE)) == both
+
+    def test_what_one_list_says_of_a_company_leaves_other_companies_alone(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        store.save_scheduled([expected(IBM, date(2026, 7, 22)), expected(MSFT, date(2026, 7, 28))], MONDAY)
+        store.save_scheduled([expected(IBM, date(2026, 7, 23))], TUESDAY)
+        assert (dates(database, IBM), dates(database, MSFT)) == ([date(2026, 7, 23)], [date(2026, 7, 28)])
+
+    def test_what_the_user_typed_is_never_stored(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        typed = expected(IBM, date(2026, 7, 22), source=ReportSource.ARGUMENT)
+        assert store.save_scheduled([typed], MONDAY) == Ok(None)
+        assert dates(database, IBM) == []
+
+    def test_a_clock_that_went_back_breaks_no_order(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        store.save_scheduled([expected(IBM, date(2026, 7, 22))], TUESDAY)
+        assert store.save_scheduled([expected(IBM, date(2026, 7, 22))], MONDAY) == Ok(None)
+        assert store.save_scheduled([expected(IBM, date(2026, 7, 23))], MONDAY) == Ok(None)
+        assert history(database)[0] == ("2026-07-22", "2026-05-12", "2026-05-12", "2026-05-12")
+
+    def test_only_reports_in_the_asked_days_are_given_rising_by_date(self, database: Database) -> None:
+        days = [date(2026, 10, 21), date(2026, 4, 22), date(2026, 7, 22)]
+        store = EarningsRepository(database)
+        store.save_scheduled([expected(IBM, day) for day in days], MONDAY)
+        found = store.scheduled(IBM, date(2026, 4, 22), date(2026, 7, 22))
+        assert isinstance(found, Ok)
+        assert [report.report_date for report in found.value] == [date(2026, 4, 22), date(2026, 7, 22)]
+
+    def test_dividends_are_replaced_by_what_the_provider_says_now(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        store.save_dividends(IBM, [Dividend(date(2026, 2, 9), 1.67)], MONDAY)
+        now = [Dividend(date(2026, 5, 8), 1.68), Dividend(date(2026, 5, 8), 0.5), Dividend(date(2026, 8, 10), 1.68)]
+        store.save_dividends(IBM, now, TUESDAY)
+        store.save_dividends(MSFT, [Dividend(date(2026, 5, 8), 0.91)], TUESDAY)
+        assert value(store.dividends(IBM, date(2026, 1, 1), date(2026, 8, 9))) == tuple(now[:2])
+
+
+def bar(day: date, close: float = 100.0) -> DailyBar:
+    return DailyBar(day, close, close + 1, close - 1, close, 1_000)
+
+
+MOVES = (
+    HistoricalMove(
+        date(2026, 1, 28), Timing.AMC, date(2026, 1, 29), 294.12, -5.1, -4.0, -1.1, -6.2, flags=("session_by_pattern",)
+    ),
+    HistoricalMove(date(2025, 10, 22), Timing.BMO, date(2025, 10, 22), 281.0, 0.1 + 0.2, 0.0, -0.0, 1e-12),
+)
+MISSING = (MissingMove(date(2025, 7, 23), Timing.UNKNOWN, "session unknown"),)
+
+
+class TestPrices:
+    def test_a_history_comes_back_as_it_was_measured_newest_first(self, database: Database) -> None:
+        store = PricesRepository(database)
+        bars = [bar(date(2026, 1, 28)), bar(date(2026, 1, 29), 94.9)]
+        assert store.save_history(IBM, MOVES[::-1], MISSING, bars, MONDAY) == Ok(None)
+        assert value(store.moves(IBM, date(2026, 5, 15))) == MOVES
+        assert value(store.missing_moves(IBM, date(2026, 5, 15))) == MISSING
+        assert value(store.bars(IBM, *WHOLE)) == tuple(bars)
+        assert value(store.last_backfill(IBM)) == MONDAY
+        assert value(store.moves(MSFT, date(2026, 5, 15))) == ()
+        assert value(store.last_backfill(MSFT)) is None
+
+    def test_a_move_is_known_the_day_after_its_reaction_session_and_not_on_it(self, database: Database) -> None:
+        store = PricesRepository(database)
+        store.save_history(IBM, MOVES, MISSING, [], MONDAY)
+        assert value(store.moves(IBM, date(2026, 1, 29))) == MOVES[1:]
+        assert value(store.moves(IBM, date(2026, 1, 30))) == MOVES
+        assert value(store.missing_moves(IBM, date(2025, 7, 23))) == ()
+
+    def test_a_newer_history_replaces_the_older_one_whole(self, database: Database) -> None:
+        store = PricesRepository(database)
+        store.save_history(IBM, MOVES, MISSING, [bar(date(2026, 1, 28))], MONDAY)
+        store.save_history(MSFT, MOVES, (), [bar(date(2026, 1, 28))], MONDAY)
+        store.save_history(IBM, MOVES[:1], (), [bar(date(2026, 1, 29))], TUESDAY)
+        assert value(store.moves(IBM, date(2026, 5, 15))) == MOVES[:1]
+        assert value(store.missing_moves(IBM, date(2026, 5, 15))) == ()
+        assert value(store.bars(IBM, *WHOLE)) == (bar(date(2026, 1, 29)),)
+        assert value(store.last_backfill(IBM)) == TUESDAY
+        assert value(store.moves(MSFT, date(2026, 5, 15))) == MOVES
+
+    def test_bars_older_than_400_days_before_the_newest_are_let_go(self, database: Database) -> None:
+        newest = date(2026, 5, 15)
+        store = PricesRepository(database)
+        store.save_history(IBM, (), (), [bar(newest - timedelta(days)) for days in (401, 400, 0)], MONDAY)
+        assert value(store.bars(IBM, *WHOLE)) == (bar(newest - timedelta(400)), bar(newest))
+
+    def test_a_second_move_of_one_report_is_a_defect_and_leaves_the_old_history(self, database: Database) -> None:
+        import sqlite3
+
+        store = PricesRepository(database)
+        store.save_history(IBM, MOVES, (), [], MONDAY)
+        with pytest.raises(sqlite3.IntegrityError):
+            store.save_history(IBM, (MOVES[0], MOVES[0]), (), [], TUESDAY)
+        assert value(store.moves(IBM, date(2026, 5, 15))) == MOVES
+
+    def test_a_move_without_all_its_numbers_cannot_be_stored(self, database: Database) -> None:
+        import sqlite3
+
+        with pytest.raises(sqlite3.IntegrityError):
+            PricesRepository(database).save_history(
+                IBM, (dataclasses.replace(MOVES[0], gap_pct=float("nan")),), (), [], MONDAY
+            )
+
+    def test_a_closed_file_system_is_an_answer_and_not_a_crash(self, database: Database) -> None:
+        database.write(lambda connection: connection.execute("INSERT INTO ticker_metadata VALUES ('IBM', 'long ago')"))
+        found = PricesRepository(database).last_backfill(IBM)
+        assert isinstance(found, Err)
+        assert found.error.code is ErrorCode.DBERROR
+
+
+class TestAnalysisLog:
+    def test_an_analysis_is_kept_whole_and_its_snapshot_comes_back(self, database: Database) -> None:
+        store = AnalysisRepository(database)
+        analysis = ibm_analysis()
+        first = value(store.save_analysis(analysis, b'{"ticker": "IBM"}', "run-1", MONDAY))
+        second = value(store.save_analysis(analysis, b"{}", "run-2", TUESDAY))
+        assert (first, second) == (1, 2)
+        found = store.snapshot(1)
+        assert isinstance(found, Ok)
+        assert encode_snapshot(found.value) == encode_snapshot(analysis.snapshot)
+        sql = "SELECT run_id, ticker, report_date, as_of, saved_at, document FROM analysis_log WHERE number = 1"
+        assert value(database.rows(sql, (), tuple)) == (
+            (
+                "run-1",
+                "IBM",
+                "2026-05-20",
+                "2026-05-15T19:45:00.000000+00:00",
+                "2026-05-11T13:30:00.000000+00:00",
+                b'{"ticker": "IBM"}',
+            ),
+        )
+
+    def test_an_unknown_number_is_no_data_and_a_spoiled_snapshot_a_storage_error(self, database: Database) -> None:
+        store = AnalysisRepository(database)
+        store.save_analysis(ibm_analysis(), b"{}", "run-1", MONDAY)
+        database.write(lambda connection: connection.execute("UPDATE analysis_log SET snapshot = x'00ff'"))
+        unknown, spoiled = store.snapshot(9), store.snapshot(1)
+        assert isinstance(unknown, Err)
+        assert unknown.error.code is ErrorCode.NODATA
+        assert isinstance(spoiled, Err)
+        assert spoiled.error.code is ErrorCode.DBERROR
+
+    def test_a_closed_door_to_the_file_is_passed_on(self, database: Database) -> None:
+        import sqlite3
+
+        store = AnalysisRepository(database)
+        other = sqlite3.connect(database.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        refused = store.save_analysis(ibm_analysis(), b"{}", "run-1", MONDAY)
+        other.close()
+        assert isinstance(refused, Err)
+        assert refused.error.about("reason") == "locked"
+
+
+class TestDailyQuota:
+    def test_the_calls_left_are_counted_down_and_the_next_one_is_refused_with_its_time(
+        self, database: Database
+    ) -> None:
+        quota = DailyQuota(database)
+        assert [value(quota.take("alpha_vantage", 3, MONDAY)) for _ in range(3)] == [2, 1, 0]
+        refused = quota.take("alpha_vantage", 3, MONDAY + timedelta(hours=5))
+        assert isinstance(refused, Err)
+        assert refused.error.code is ErrorCode.QUOTA
+        assert refused.error.message == (
+            "alpha_vantage: all 3 calls of the last 24 hours are spent; next at 2026-05-12T09:31-04:00"
+        )
+        assert refused.error.about("free_at") == "2026-05-12T13:31:00.000000+00:00"
+        assert value(quota.remaining("alpha_vantage", 3, MONDAY)) == 0
+        assert value(quota.remaining("other", 3, MONDAY)) == 3
+
+    def test_a_call_counts_for_24_hours_by_the_minute_rounded_up(self, database: Database) -> None:
+        quota = DailyQuota(database)
+        quota.take("alpha_vantage", 25, MONDAY.replace(second=59))
+        assert value(quota.remaining("alpha_vantage", 25, TUESDAY.replace(second=59))) == 24
+        assert value(quota.remaining("alpha_vantage", 25, TUESDAY + timedelta(minutes=1))) == 25
+
+    def test_a_refusal_by_the_provider_holds_until_midnight_in_new_york(self, database: Database) -> None:
+        quota = DailyQuota(database)
+        quota.take("alpha_vantage", 25, MONDAY)
+        assert quota.exhausted("alpha_vantage", MONDAY + timedelta(seconds=10)) == Ok(None)
+        refused = quota.take("alpha_vantage", 25, MONDAY + timedelta(hours=10))
+        assert isinstance(refused, Err)
+        assert refused.error.about("free_at") == "2026-05-12T04:00:00.000000+00:00"
+        assert value(quota.remaining("alpha_vantage", 25, MONDAY + timedelta(hours=10))) == 0
+        midnight = datetime(2026, 5, 12, tzinfo=NEW_YORK)
+        assert value(quota.take("alpha_vantage", 25, midnight)) == 23
+
+    def test_the_count_holds_across_processes(self, database: Database) -> None:
+        opened = init_database(database.path)
+        assert isinstance(opened, Ok)
+        assert [
+            value(DailyQuota(each).take("alpha_vantage", 25, MONDAY)) for each in (database, opened.value, database)
+        ] == [24, 23, 22]
+        opened.value.close()
+
+    def test_calls_noted_by_a_clock_that_was_days_ahead_are_forgotten(self, database: Database) -> None:
+        quota = DailyQuota(database)
+        quota.take("alpha_vantage", 1, MONDAY + timedelta(days=300))
+        quota.exhausted("alpha_vantage", MONDAY + timedelta(days=300))
+        assert value(quota.take("alpha_vantage", 1, MONDAY)) == 0
+        count = value(database.rows("SELECT count(*) FROM rate_limits", (), lambda row: row[0]))
+        assert count == (1,)
+
+    def test_an_hour_back_on_the_clock_forgets_nothing(self, database: Database) -> None:
+        quota = DailyQuota(database)
+        quota.take("alpha_vantage", 2, MONDAY)
+        assert value(quota.remaining("alpha_vantage", 2, MONDAY - timedelta(hours=1))) == 1
+
+    def test_a_limit_of_none_gives_none(self, database: Database) -> None:
+        refused = DailyQuota(database).take("alpha_vantage", 0, MONDAY)
+        assert isinstance(refused, Err)
+        assert refused.error.code is ErrorCode.QUOTA
+
+    def test_the_oldest_calls_are_let_go_first_until_one_is_free(self, database: Database) -> None:
+        quota = DailyQuota(database)
+        for hour in range(3):
+            quota.take("alpha_vantage", 9, MONDAY + timedelta(hours=hour))
+        refused = quota.take("alpha_vantage", 2, MONDAY + timedelta(hours=3))
+        assert isinstance(refused, Err)
+        assert refused.error.about("free_at") == "2026-05-12T14:31:00.000000+00:00"
+
+
+def test_a_moment_is_stored_in_utc_and_one_without_a_zone_is_a_defect() -> None:
+    assert utc_text(MONDAY) == "2026-05-11T13:30:00.000000+00:00"
+    assert utc_text(datetime(2026, 1, 1, tzinfo=UTC)) < utc_text(datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC))
+    with pytest.raises(ValueError, match="no zone"):
+        utc_text(datetime(2026, 5, 11))  # noqa: DTZ001
