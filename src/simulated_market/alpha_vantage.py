@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import cast
 
 import numpy as np
 
@@ -14,12 +15,14 @@ from simulated_market.companies import Timing
 from simulated_market.messages import Framing, Reply, Request, encode_json
 from simulated_market.schedule import Report
 from simulated_market.switches import Switches
+from simulated_market.tradier_rows import Row, option_rows
 from simulated_market.world import World
 
 _HORIZON_DAYS = {"3month": 92, "6month": 183, "12month": 365}
 _COMPACT_ROWS = 100
 _CALENDAR_COLUMNS = ("symbol", "name", "reportDate", "fiscalDateEnding", "estimate", "currency", "timeOfTheDay")
 _CLASS_SHARE_CONFLICT_DAYS = 6  # BF.B and BF-B are the same company with two dates in the real list
+_DIVIDEND_COLUMNS = ("ex_dividend_date", "declaration_date", "record_date", "payment_date", "amount")
 PREMIUM_URL = "https://www.alphavantage.co/premium/"
 _WORDS = {Timing.BMO: "pre-market", Timing.AMC: "post-market"}
 
@@ -49,6 +52,7 @@ class AlphaVantage:
             "TIME_SERIES_DAILY": self._daily,
             "TIME_SERIES_DAILY_ADJUSTED": self._daily_adjusted,
             "GLOBAL_QUOTE": self._global_quote,
+            "HISTORICAL_OPTIONS": self._historical_options,
         }
 
     def answer(self, request: Request) -> Reply:
@@ -160,13 +164,13 @@ class AlphaVantage:
             }
             for index, one in enumerate(known)
         ]
-        return json_reply({"symbol": request.parameters.get("symbol", ""), "data": rows})
+        return self._rows(request, "dividends.csv", _DIVIDEND_COLUMNS, rows)
 
     def _splits(self, request: Request) -> Reply:
         ticker = self._ticker(request)
         found = [] if ticker is None else self._split_dates(ticker)
         rows = [{"effective_date": day.isoformat(), "split_factor": f"{factor:.4f}"} for day, factor in reversed(found)]
-        return json_reply({"symbol": request.parameters.get("symbol", ""), "data": rows})
+        return self._rows(request, "splits.csv", ("effective_date", "split_factor"), rows)
 
     def _split_dates(self, ticker: str) -> list[tuple[date, float]]:
         """(effective day, new shares for one old), oldest first."""
@@ -290,11 +294,36 @@ class AlphaVantage:
         quote = {f"{n:02d}. {word}": value for n, (word, value) in enumerate(zip(words, values, strict=True), start=1)}
         return json_reply({"Global Quote": quote})
 
+    def _historical_options(self, request: Request) -> Reply:
+        """The option table of the running session, every value a string; other dates were never recorded: no rows."""
+        if not self._switches.premium:
+            return _premium()
+        ticker, today = self._ticker(request), self._world.quoted_at.date().isoformat()
+        wanted = ticker is not None and request.parameters.get("date", today) == today
+        rows = [] if ticker is None or not wanted else self._option_table(ticker, today)
+        return json_reply({"endpoint": "Historical Options", "message": "success", "data": rows})
+
+    def _option_table(self, ticker: str, today: str) -> list[dict[str, str]]:
+        chains = (self._world.chain(ticker, one.day) for one in self._world.expirations(ticker))
+        rows = (
+            row
+            for chain in chains
+            if chain is not None
+            for row in option_rows(self._world, ticker, chain, greeks=True, delay_s=0, adjusted=False)
+        )
+        return [_as_option_table_row(row, ticker, today) for row in rows]
+
     # ---- shapes
 
     def _ticker(self, request: Request) -> str | None:
         ticker = request.parameters.get("symbol", "").replace("-", ".")
         return ticker if ticker in self._world and ticker not in self._switches.unmatched else None
+
+    def _rows(self, request: Request, name: str, columns: tuple[str, ...], rows: list[dict[str, str]]) -> Reply:
+        """The rows under `data`, or as CSV where that was asked for."""
+        if request.parameters.get("datatype") == "csv":
+            return self._csv(name, columns, [tuple(row[column] for column in columns) for row in rows])
+        return json_reply({"symbol": request.parameters.get("symbol", ""), "data": rows})
 
     def _csv(self, name: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Reply:
         text = io.StringIO()
@@ -309,6 +338,25 @@ class AlphaVantage:
             headers=(("content-disposition", f"attachment; filename={name}"),),
             framing=Framing.LENGTH,
         )
+
+
+def _as_option_table_row(row: Row, ticker: str, today: str) -> dict[str, str]:
+    greeks = cast("dict[str, float]", row["greeks"])
+    bid, ask = cast("float", row["bid"]), cast("float", row["ask"])
+    numbers = {"last": row["last"] or 0.0, "mark": (bid + ask) / 2.0, "bid": bid, "ask": ask}
+    counts = {"bid_size": "bidsize", "ask_size": "asksize", "volume": "volume", "open_interest": "open_interest"}
+    return {
+        "contractID": str(row["symbol"]),
+        "symbol": ticker,
+        "expiration": str(row["expiration_date"]),
+        "strike": f"{row['strike']:.2f}",
+        "type": str(row["option_type"]),
+        **{name: f"{value:.2f}" for name, value in numbers.items()},
+        **{name: str(row[source]) for name, source in counts.items()},
+        "date": today,
+        "implied_volatility": f"{max(greeks['mid_iv'], 0.01488):.5f}",  # the floor seen on a tenth of real rows
+        **{name: f"{greeks[name]:.5f}" for name in ("delta", "gamma", "theta", "vega", "rho")},
+    }
 
 
 def json_reply(value: object) -> Reply:

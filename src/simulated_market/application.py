@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 from simulated_market.alpha_vantage import AlphaVantage, information, json_reply
-from simulated_market.data_faults import with_data_fault
+from simulated_market.data_faults import DATA_FAULTS, with_data_fault
 from simulated_market.faults import (
     CONDUCTS,
     DEMO_KEY_TEXT,
@@ -147,14 +147,12 @@ class Application:
         if limited is not None:
             self.refused += 1
             return replace(limited, headers=rate_headers)
-        reply = self._first_fault(struck, key="") or self._tradier_answer(request, struck)
+        recorded = self._recordings.get(request.identity)
+        reply = self._first_fault(struck, key="") or recorded or self._tradier_answer(request, struck)
         keeps_headers = reply.status != 401
         return replace(reply, headers=(*reply.headers, *rate_headers)) if keeps_headers else reply
 
     def _tradier_answer(self, request: Request, struck: tuple[FaultRule, ...]) -> Reply:
-        recorded = self._recordings.get(request.identity)
-        if recorded is not None:
-            return recorded
         if request.path.startswith("/beta/") and not self.switches.beta_calendars:
             return no_product()
         wants_json = "json" in request.headers.get("accept", "")
@@ -182,7 +180,15 @@ class Application:
         fault = self._first_fault(struck, key=key)
         if fault is not None or recorded is not None:
             return fault or recorded or json_reply({})
+        if any(rule.fault in DATA_FAULTS for rule in struck):
+            return self._spoiled(self._alpha_vantage.answer(request), struck)
         return self._kept(request.identity, lambda: self._alpha_vantage.answer(request))
+
+    def _spoiled(self, reply: Reply, struck: tuple[FaultRule, ...]) -> Reply:
+        """The data faults in a JSON body; CSV has its own switches."""
+        if "json" not in reply.content_type:
+            return reply
+        return replace(reply, body=encode_json(self._mutated(json.loads(reply.body), struck), indent=4))
 
     def _first_fault(self, struck: tuple[FaultRule, ...], *, key: str) -> Reply | None:
         expiry = self._expiry_text()

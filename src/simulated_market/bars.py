@@ -4,7 +4,7 @@ Draws run forward from a fixed first session, so a market that stands one day la
 bar. The bar of the day the market stands in is cut at that moment.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import date, datetime
 from math import log, sqrt
@@ -41,7 +41,9 @@ class Bars:
 
     def before(self, moment: datetime) -> "Bars":
         """The history as seen at `moment`: later sessions left out, a running one unfinished."""
-        count = sum(1 for day in self.days[-400:] if opening_moment(day) < moment) + max(len(self.days) - 400, 0)
+        count = bisect_right(self.days, moment.date())
+        if self.days[count - 1] == moment.date() and moment <= opening_moment(moment.date()):
+            count -= 1
         share = session_share(self.days[count - 1], moment)
         seen = Bars(
             self.days[:count],

@@ -113,8 +113,12 @@ def _activity(company: Company, distance: Floats, random: np.random.Generator) -
 
 def _greeks(maturity: Maturity, strikes: Floats, *, fair: Floats, premiums: Floats, bid: Floats, ask: Floats) -> Greeks:
     forward, discount, years = maturity.forward, maturity.discount, maturity.years
-    variance = implied_variance((fair[0] - premiums[0]) / discount, forward, strikes)
-    deviation = np.sqrt(np.maximum(variance, 1e-8))
+    two_sided_mid = np.where(bid > 0.0, 0.5 * (bid + ask), ask)
+    prices = np.stack([fair, bid, two_sided_mid, ask]) - premiums
+    prices[:, 1] += discount * (forward - strikes)  # puts as calls, by parity
+    variance = implied_variance(prices / discount, forward, strikes)
+    vols = np.round(np.minimum(np.sqrt(variance / years), 9.99), 6)
+    deviation = np.sqrt(np.maximum(variance[0, 0], 1e-8))
     d1 = np.log(forward / strikes) / deviation + 0.5 * deviation
     d2 = d1 - deviation
     call_delta = cumulative(d1)
@@ -127,17 +131,8 @@ def _greeks(maturity: Maturity, strikes: Floats, *, fair: Floats, premiums: Floa
         vega=bell * sqrt(years) / 100.0,
         rho=strikes * years * discount * cumulative(d2) / 100.0,
         phi=-maturity.spot * years * call_delta / 100.0,
-        bid_iv=_vendor_vol(maturity, strikes, bid - premiums, bid > 0.0),
-        mid_iv=_vendor_vol(maturity, strikes, np.where(bid > 0.0, 0.5 * (bid + ask), ask) - premiums, ask > 0.0),
-        ask_iv=_vendor_vol(maturity, strikes, ask - premiums, ask > 0.0),
+        bid_iv=np.where(bid > 0.0, vols[1], 0.0),
+        mid_iv=vols[2],
+        ask_iv=vols[3],
         smv_vol=np.round(deviation / sqrt(years), 3),
     )
-
-
-def _vendor_vol(maturity: Maturity, strikes: Floats, price: Floats, usable: NDArray[np.bool_]) -> Floats:
-    """Annualised volatilities over calendar days, 0.0 where the price is missing or below intrinsic value."""
-    forward, discount = maturity.forward, maturity.discount
-    as_calls = np.stack([price[0], price[1] + discount * (forward - strikes)]) / discount
-    rows = [implied_variance(row, forward, strikes) for row in as_calls]
-    vols = np.sqrt(np.stack(rows) / maturity.years)
-    return np.asarray(np.where(usable, np.round(np.minimum(vols, 9.99), 6), 0.0), dtype=np.float64)

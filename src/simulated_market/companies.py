@@ -214,8 +214,8 @@ def _drawn_shape(share: float) -> JumpKind:
 
 
 def _drawn_sessions_to_report(group: float, within: float, timing: Timing) -> int:
-    """A tenth report tonight or tomorrow morning, most within a month, the rest later in the quarter."""
+    """One in twelve reports tonight or tomorrow morning, most within a month, the rest later in the quarter."""
     soonest = 0 if timing is Timing.AMC else 1
-    if group < 0.2:
+    if group < 0.08:
         return soonest
     return 1 + int(20 * within) if group < 0.75 else 21 + int(34 * within)

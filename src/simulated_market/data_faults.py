@@ -12,8 +12,11 @@ from simulated_market.seeding import uniform
 from simulated_market.switches import FaultRule
 
 Row = dict[str, object]
-_PRICES = ("bid", "ask", "last", "open", "high", "low", "close")
+_PRICES = frozenset({"bid", "ask", "last", "open", "high", "low", "close", "amount", "reportedEPS", "price"})
 _CONTAINERS = (("options", "option"), ("quotes", "quote"), ("history", "day"), ("series", "data"))
+_NAMES = ("symbol", "date", "time", "fiscalDateEnding", "ex_dividend_date", "effective_date")
+_LISTS = ("quarterlyEarnings", "data")  # Alpha Vantage's
+_SERIES = "Time Series (Daily)"
 _THREE_DAYS_MS = 3 * 86_400_000
 
 
@@ -28,11 +31,18 @@ def with_data_fault(answer: object, rule: FaultRule, seed: int) -> object:
             found = container[inner]
             rows = found if isinstance(found, list) else [found]
             container[inner] = [new for row in rows for new in _touched(row, rule, seed)]
+    for name in _LISTS:
+        listed = changed.get(name)
+        if isinstance(listed, list):
+            changed[name] = [new for row in listed for new in _touched(row, rule, seed)]
+    series = changed.get(_SERIES)
+    if isinstance(series, dict):
+        changed[_SERIES] = {day: new for day, row in series.items() for new in _touched(row, rule, seed, day)}
     return changed
 
 
-def _touched(row: Row, rule: FaultRule, seed: int) -> list[Row]:
-    name = str(row.get("symbol", row.get("date", row.get("time"))))
+def _touched(row: Row, rule: FaultRule, seed: int, name: str = "") -> list[Row]:
+    name = name or str(next((row[key] for key in _NAMES if key in row), ""))
     if uniform(seed, rule.fault, name) >= rule.share:
         return [row]
     return DATA_FAULTS[rule.fault](row)
@@ -49,9 +59,14 @@ def _set(**values: object) -> Callable[[Row], list[Row]]:
 
 def _each_price(convert: Callable[[object], object]) -> Callable[[Row], list[Row]]:
     def change(row: Row) -> list[Row]:
-        return [row | {name: convert(row[name]) for name in _PRICES if row.get(name) is not None}]
+        return [row | {name: convert(value) for name, value in row.items() if _is_price(name) and value is not None}]
 
     return change
+
+
+def _is_price(name: str) -> bool:
+    """A price field, also under Alpha Vantage's numbering (`4. close`)."""
+    return name in _PRICES or name.partition(". ")[2] in _PRICES
 
 
 def _without(*names: str) -> Callable[[Row], list[Row]]:
@@ -62,7 +77,8 @@ def _without(*names: str) -> Callable[[Row], list[Row]]:
 
 
 def _negative(value: object) -> object:
-    return -abs(float(cast("float", value))) - 0.01
+    number = -abs(float(cast("float", value))) - 0.01
+    return f"{number:.4f}" if isinstance(value, str) else number
 
 
 def _crossed(row: Row) -> list[Row]:
@@ -88,8 +104,8 @@ def _zero_greeks(greeks: Row) -> object:
 
 def _other_type(row: Row) -> list[Row]:
     """A number becomes an object, as after a change of schema."""
-    field = "strike" if "strike" in row else "close"
-    return [row | {field: {"value": row[field], "currency": "USD"}}]
+    field = next((name for name in ("strike", "close", "4. close", "amount", "reportedEPS") if name in row), None)
+    return [row if field is None else row | {field: {"value": row[field], "currency": "USD"}}]
 
 
 def _mini(row: Row) -> list[Row]:
@@ -116,7 +132,7 @@ DATA_FAULTS: dict[str, Callable[[Row], list[Row]]] = {
     "zero_greeks": _greeks(_zero_greeks),
     "stale_greeks": _greeks(lambda greeks: greeks | {"updated_at": "2020-01-02 14:58:47"}),
     "new_field": lambda row: [row | {"simulated_new_field": {"nested": [1, 2]}}],
-    "missing_field": _without("bid", "close"),
+    "missing_field": _without("bid", "close", "4. close", "amount", "reportedDate"),
     "missing_strike": _without("strike"),
     "missing_row": lambda _: [],
     "type_change": _other_type,

@@ -20,9 +20,10 @@ _LABEL = b"Server: simulated-market\r\n"
 
 
 class Gauge:
-    """How many requests are being answered, and the most there ever were at once."""
+    """The open connections, how many requests are being answered, and the most there ever were at once."""
 
     def __init__(self) -> None:
+        self.open: set[Connection] = set()
         self.connections = 0
         self.in_flight = 0
         self.max_in_flight = 0
@@ -53,12 +54,19 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._gauge.connections += 1
+        self._gauge.open.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """asyncio: the client left; a reply under way is given up."""
         self._transport = None
+        self._gauge.open.discard(self)
         if self._task is not None:
             self._task.cancel()
+
+    def abort(self) -> None:
+        """Drops the client without a word: the market closes."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """asyncio: more of a request."""

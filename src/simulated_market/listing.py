@@ -49,8 +49,7 @@ def strikes(forward: float, total_variance: float, liquidity: float) -> tuple[fl
     for side, reach in ((-1, below), (1, above)):
         for rank in range(1, _MOST_STRIKES_A_SIDE + 1):
             distance = rank * step
-            inside = distance <= reach or rank <= 4
-            if inside and (distance <= dense or (centre + side * rank) % 2 == 0):
+            if rank <= 4 or distance <= dense or (distance <= reach and (centre + side * rank) % 2 == 0):
                 grid.add(round((centre + side * rank) * step, 2))
     return tuple(sorted(strike for strike in grid if strike > 0.0))
 

@@ -30,27 +30,26 @@ class SimulatedMarket:
         self._application.gauge = self._gauge.reading
         self._asked_port = port
         self._port: int | None = None
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._failure: OSError | None = None
-        self._stop: asyncio.Event | None = None
-        self._thread = threading.Thread(target=self._run, name="simulated-market", daemon=True)
 
     def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._stop = asyncio.Event()
+        self._failures: list[OSError] = []
+        self._thread = threading.Thread(target=self._run, name="simulated-market", daemon=True)
         self._thread.start()
         self._ready.wait()
-        if self._failure is not None:
+        if self._failures:
             self._thread.join()
-            raise self._failure
+            raise self._failures[0]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        stop = self._stop
-        assert stop is not None
-        self._loop.call_soon_threadsafe(stop.set)
+        self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+        self._port = None
 
     @property
     def port(self) -> int:
@@ -119,17 +118,19 @@ class SimulatedMarket:
             self._loop.close()
 
     async def _serve(self) -> None:
-        self._stop = asyncio.Event()
         try:
             server = await listen(self._application, self._gauge, self._asked_port)
         except OSError as error:
-            self._failure = error
+            self._failures.append(error)
             return
         self._port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
         server.close()
+        for connection in tuple(self._gauge.open):
+            connection.abort()
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # one turn of the loop lets the dropped connections close their sockets

@@ -31,6 +31,7 @@ _DENOMINATOR: Final = (
     793.826512519948,
     440.413735824752,
 )
+_NEWTON_STEPS: Final = 10
 _FAR: Final = 7.07106781186547  # beyond this the tail, below 1e-12 of a share price, is called zero
 
 
@@ -42,8 +43,17 @@ def density(x: Floats) -> Floats:
 def cumulative(x: Floats) -> Floats:
     """P(Z <= x), to about 1e-12 absolute."""
     size = np.minimum(np.abs(x), _FAR)
-    tail = np.exp(-0.5 * size * size) * np.polyval(_NUMERATOR, size) / np.polyval(_DENOMINATOR, size)
+    tail = np.exp(-0.5 * size * size) * _polynomial(_NUMERATOR, size) / _polynomial(_DENOMINATOR, size)
     return np.asarray(np.where(x > 0.0, 1.0 - tail, tail), dtype=np.float64)
+
+
+def _polynomial(coefficients: tuple[float, ...], x: Floats) -> Floats:
+    """Horner's scheme in place: several times faster than numpy's on short arrays."""
+    total = np.full_like(x, coefficients[0])
+    for coefficient in coefficients[1:]:
+        total *= x
+        total += coefficient
+    return total
 
 
 def black_call(forward: Floats, strike: Floats, variance: Floats) -> Floats:
@@ -59,14 +69,13 @@ def implied_variance(call: Floats, forward: float, strike: Floats) -> Floats:
     Newton from the inflection point sqrt(2|ln F/K|) of Manaster and Koehler (1982), from where it converges
     monotonically.
     """
+    log_moneyness = np.log(forward / strike)
     out_of_the_money = call - np.maximum(forward - strike, 0.0)  # the cheaper twin, by parity
-    log_moneyness = np.abs(np.log(forward / strike))
-    usable = out_of_the_money > 1e-9 * forward
-    start = np.maximum(np.sqrt(2.0 * log_moneyness), 2.5 * out_of_the_money / forward)
+    start = np.maximum(np.sqrt(2.0 * np.abs(log_moneyness)), 2.5 * out_of_the_money / forward)
     deviation = np.maximum(start, 1e-4)
-    for _ in range(12):
-        d1 = np.log(forward / strike) / deviation + 0.5 * deviation
-        value = forward * cumulative(d1) - strike * cumulative(d1 - deviation)
+    for _ in range(_NEWTON_STEPS):
+        d1 = log_moneyness / deviation + 0.5 * deviation
+        excess = call - forward * cumulative(d1) + strike * cumulative(d1 - deviation)
         slope = np.maximum(forward * density(d1), 1e-12 * forward)
-        deviation = np.clip(deviation + np.clip((call - value) / slope, -0.5, 0.5), 1e-6, 8.0)
-    return np.asarray(np.where(usable, deviation * deviation, 0.0), dtype=np.float64)
+        deviation = np.clip(deviation + np.clip(excess / slope, -0.5, 0.5), 1e-6, 8.0)
+    return np.asarray(np.where(out_of_the_money > 1e-9 * forward, deviation * deviation, 0.0), dtype=np.float64)

@@ -32,11 +32,7 @@ class Report:
     day: date
     timing: Timing
     fiscal_end: date
-
-    @property
-    def reaction_session(self) -> date:
-        """The session whose close is the first after the news."""
-        return next_session(self.day) if self.timing is Timing.AMC else self.day
+    reaction_session: date  # the session whose close is the first after the news
 
     @property
     def price_moment(self) -> datetime:
@@ -65,15 +61,15 @@ def reports(seed: int, company: Company, anchor: date) -> tuple[Report, ...]:
     coming = _coming_day(company, anchor)
     random = stream(seed, company.ticker, "reports")
     fiscal_end = _fiscal_quarter_end(coming)
-    found = [Report(coming, company.timing, fiscal_end)]
-    for quarter in range(1, company.past_quarters + 1):
-        wobble = timedelta(days=int(random.choice((-7, -1, 0, 0, 0, 0, 1, 7))))
-        day = _usual_day(coming - quarter * _QUARTER + wobble, company.timing)
-        found.append(Report(day, company.timing, _quarters_later(fiscal_end, -quarter)))
+    wobbles = random.choice((-7, -1, 0, 0, 0, 0, 1, 7), company.past_quarters).tolist()
+    days = {0: coming}
+    for quarter, wobble in enumerate(wobbles, start=1):
+        days[-quarter] = _usual_day(coming - quarter * _QUARTER + timedelta(days=wobble), company.timing)
     for quarter in range(1, _FUTURE_QUARTERS):
-        day = _usual_day(coming + quarter * _QUARTER, company.timing)
-        found.append(Report(day, company.timing, _quarters_later(fiscal_end, quarter)))
-    return tuple(sorted(found, key=lambda report: report.day))
+        days[quarter] = _usual_day(coming + quarter * _QUARTER, company.timing)
+    return tuple(
+        _report(days[quarter], company.timing, _quarters_later(fiscal_end, quarter)) for quarter in sorted(days)
+    )
 
 
 def dividends(company: Company, schedule: tuple[Report, ...], anchor: date) -> tuple[Dividend, ...]:
@@ -84,6 +80,10 @@ def dividends(company: Company, schedule: tuple[Report, ...], anchor: date) -> t
     starts = [report.day for report in schedule] or [anchor + n * _QUARTER for n in range(-20, _FUTURE_QUARTERS)]
     busy = {report.reaction_session for report in schedule}
     return tuple(_dividend(company, start + lag, anchor, busy) for start in starts)
+
+
+def _report(day: date, timing: Timing, fiscal_end: date) -> Report:
+    return Report(day, timing, fiscal_end, next_session(day) if timing is Timing.AMC else day)
 
 
 def _fiscal_quarter_end(day: date) -> date:

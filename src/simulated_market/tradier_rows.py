@@ -59,7 +59,7 @@ def equity_row(world: World, ticker: str, *, delay_s: int, adjusted: bool) -> Ro
         "low": float(bars.low[-1]) if today else None,
         "close": None if in_session or not today else last,
         "bid": round(last - spread / 2, 2),
-        "ask": round(last - spread / 2, 2) + spread if spread > 0.01 else round(last + 0.01, 2),
+        "ask": round(max(last - spread / 2 + spread, last + 0.01), 2),
         "change_percentage": round(100.0 * (last / before - 1.0), 2),
         "average_volume": int(np.mean(bars.volume[-60:])),
         "last_volume": 100,
@@ -113,7 +113,7 @@ class _ChainWords:
     def row(self, index: int, side: int, *, greeks: bool) -> Row:
         strike, option_type = self.strikes[index], ("call", "put")[side]
         last = self.last[side][index] or None
-        traded = self.volume[side][index] > 0
+        shown = self.volume[side][index] > 0 and index % 19 != 7  # some rows have volume and yet no open, high or low
         row: Row = {
             "symbol": contract_symbol(self.root, self.day, option_type, strike),
             "description": f"{self.words} ${strike:.2f} {option_type.title()}",
@@ -122,10 +122,10 @@ class _ChainWords:
             "last": last,
             "change": None if last is None else 0.0,
             "volume": self.volume[side][index],
-            "open": last if traded else None,
-            "high": last if traded else None,
-            "low": last if traded else None,
-            "close": last if traded and not self.in_session else None,
+            "open": last if shown else None,
+            "high": last if shown else None,
+            "low": last if shown else None,
+            "close": last if shown and not self.in_session else None,
             "bid": self.bid[side][index],
             "ask": self.ask[side][index],
             "underlying": self.underlying,
@@ -201,8 +201,8 @@ def is_in_session(world: World) -> bool:
 
 
 def greeks_moment(world: World) -> datetime:
-    """When the vendor last computed greeks, UTC: on the hour, never within the last 17 minutes."""
-    recent = (world.quoted_at - timedelta(minutes=17)).astimezone(UTC)
+    """When the vendor last computed greeks, UTC: on the hour, never within the last 7 minutes."""
+    recent = (world.quoted_at - timedelta(minutes=7)).astimezone(UTC)
     return recent.replace(minute=0, second=8)
 
 

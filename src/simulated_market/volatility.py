@@ -48,7 +48,7 @@ class VolatilityTruth:
         return tuple(
             report
             for report in self.schedule
-            if report.price_moment > self.quoted_at and report.reaction_session <= through
+            if report.reaction_session <= through and report.price_moment > self.quoted_at
         )
 
     def jumps(self, through: date) -> Mixture:

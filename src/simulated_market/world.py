@@ -130,11 +130,11 @@ class World:
 
     def upcoming(self, ticker: str) -> Report | None:
         """The next report that prices do not contain yet, None for a fund."""
-        return next((r for r in self.listing(ticker).reports if r.price_moment > self.quoted_at), None)
+        return next((report for report in self.listing(ticker).reports if not self._is_priced(report)), None)
 
     def past_reports(self, ticker: str) -> tuple[Report, ...]:
         """The reports already in the price, oldest first."""
-        return tuple(r for r in self.listing(ticker).reports if r.price_moment <= self.quoted_at)
+        return tuple(report for report in self.listing(ticker).reports if self._is_priced(report))
 
     def reporters(self, start: date, end: date) -> tuple[str, ...]:
         """The tickers whose next report falls on a day from `start` to `end`, in the world's order."""
@@ -218,6 +218,11 @@ class World:
         bars = self.bars(ticker)
         rows = ((report, bars.index(report.reaction_session)) for report in reversed(self.past_reports(ticker)))
         return tuple(_past_move(report, bars, row) for report, row in rows if row is not None and row > 0)
+
+    def _is_priced(self, report: Report) -> bool:
+        today = self.quoted_at.date()
+        far = report.reaction_session != today  # the moment itself matters on the day only
+        return report.reaction_session < today if far else report.price_moment <= self.quoted_at
 
     def _trades(self, day: date) -> bool:
         """A contract trades to its last close and is listed until that day ends."""
