@@ -74,6 +74,8 @@ def test_a_report_dated_on_a_closed_day_reacts_in_the_next_session_and_is_flagge
     (move,), _ = measure([report(date(2025, 4, 19), Timing.BMO)], BARS)
     assert move.reaction_session == MONDAY
     assert move.flags == ("report_on_closed_day",)
+    (again,), _ = measure([report(date(2025, 4, 19), Timing.BMO, move.flags)], BARS)
+    assert again.flags == move.flags
 
 
 def test_a_report_of_unknown_session_is_never_computed():
@@ -108,18 +110,6 @@ def test_a_reaction_session_not_finished_by_the_cut_off_is_in_neither_list():
 def test_moves_and_missing_come_newest_first_whatever_the_order_of_reports_and_bars():
     moves, _ = measure([report(THURSDAY), report(MONDAY)], tuple(reversed(BARS)))
     assert [move.report_date for move in moves] == [MONDAY, THURSDAY]
-
-
-def test_the_same_report_twice_counts_once_and_a_known_session_beats_an_unknown_one():
-    twice = [report(THURSDAY, Timing.UNKNOWN), report(THURSDAY), report(THURSDAY), report(THURSDAY, Timing.UNKNOWN)]
-    moves, missing = measure(twice, BARS)
-    assert ([move.report_date for move in moves], missing) == ([THURSDAY], ())
-
-
-def test_two_sessions_claimed_for_one_date_cancel_out():
-    moves, (absent,) = measure([report(TUESDAY, Timing.BMO), report(TUESDAY, Timing.AMC)], BARS)
-    assert moves == ()
-    assert absent.reason == "two sessions claimed for the report"
 
 
 def test_two_reports_answered_in_one_session_give_one_move():

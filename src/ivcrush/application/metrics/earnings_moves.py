@@ -23,7 +23,6 @@ REPORT_ON_CLOSED_DAY = "report_on_closed_day"
 
 SESSIONS_PER_YEAR = 252
 MIN_ORDINARY_RETURNS = 20
-_CONTRADICTING_SESSIONS = "contradicting_sessions"
 
 _SPLIT_FACTORS = (2.0, 3.0, 4.0, 5.0, 10.0, 20.0)
 _SPLIT_MIN_RATIO = 1.6  # up 60 %, or down by as much in logs (−37.5 %), before a split is suspected at all
@@ -46,7 +45,7 @@ def measure_moves(
     by_session = {bar.session: bar for bar in bars}
     moves: dict[date, HistoricalMove] = {}
     missing: list[MissingMove] = []
-    for report in _one_a_day(reports):
+    for report in sorted(reports, key=lambda report: report.report_date, reverse=True):
         reaction = None if _unusable(report) else reaction_session(report.report_date, report.timing, calendar)
         if (reaction or report.report_date) > through:
             continue
@@ -118,26 +117,10 @@ def looks_like_split(price_ratio: float) -> bool:
     return factor > _SPLIT_MIN_RATIO and any(abs(factor / usual - 1) <= _SPLIT_TOLERANCE for usual in _SPLIT_FACTORS)
 
 
-def _one_a_day(reports: Sequence[PastReport]) -> list[PastReport]:
-    """Newest first, one report a date: a known session beats an unknown one, contradicting ones cancel out."""
-    by_date: dict[date, PastReport] = {}
-    for report in reports:
-        kept = by_date.get(report.report_date)
-        if kept is None or kept.timing is Timing.UNKNOWN:
-            by_date[report.report_date] = report
-        elif report.timing not in (Timing.UNKNOWN, kept.timing):
-            by_date[report.report_date] = PastReport(
-                report.report_date, Timing.UNKNOWN, kept.fiscal_period_end, (*kept.flags, _CONTRADICTING_SESSIONS)
-            )
-    return sorted(by_date.values(), key=lambda report: report.report_date, reverse=True)
-
-
 def _unusable(report: PastReport) -> str:
     """Why a report is not computed whatever the bars say; empty where nothing speaks against it."""
     if IMPLAUSIBLE_REPORT_DATE in report.flags:
         return "implausible report date for its fiscal period"
-    if _CONTRADICTING_SESSIONS in report.flags:
-        return "two sessions claimed for the report"
     return "session of the report unknown" if report.timing is Timing.UNKNOWN else ""
 
 
@@ -163,7 +146,7 @@ def _measure(
         gap_pct=(bar.open / close - 1) * 100,
         open_to_close_pct=(bar.close / bar.open - 1) * 100,
         peak_pct=extreme / close * 100,
-        flags=(*report.flags, *_flags(report, calendar)),
+        flags=tuple(dict.fromkeys((*report.flags, *_flags(report, calendar)))),
     )
 
 
