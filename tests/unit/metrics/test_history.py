@@ -26,7 +26,7 @@ def test_averages_are_of_absolute_values_and_a_move_as_large_as_the_straddle_is_
     history = summed.value
     assert (history.mean_abs_pct, history.median_abs_pct, history.max_abs_pct) == (4.0, 3.0, 9.0)
     assert (history.inside_implied, history.quarters) == (3, 4)
-    assert absolute_moves_pct(history).tolist() == [4.0, 2.0, 1.0, 9.0]
+    assert absolute_moves_pct(history) == (4.0, 2.0, 1.0, 9.0)
 
 
 @pytest.mark.parametrize(("measure", "mean"), [(MoveMeasure.GAP, 1.5), (MoveMeasure.PEAK, 3.0)])

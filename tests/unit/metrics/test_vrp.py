@@ -107,7 +107,7 @@ def test_an_uncertain_event_move_is_believed_less():
 
 
 def test_a_single_past_move_has_the_variation_of_the_norm():
-    posterior = posterior_log_ratio(1.5, np.array([3.0]), 0.0)
+    posterior = posterior_log_ratio(1.5, [3.0], 0.0)
     noise = 0.7225 * (1 + 0.7225 / 2)
     weight = 0.17**2 / (0.17**2 + noise)
     assert posterior.mean == pytest.approx(0.10 + weight * (log(1.5) - noise / 2 - 0.10))
@@ -148,7 +148,8 @@ def test_ninety_per_cent_intervals_hold_the_true_ratio_in_ninety_per_cent_of_sim
     truth = generator.normal(TYPICAL_LOG_RATIO, LOG_RATIO_SPREAD, companies)
     moves = _scale_one(kind, generator, (companies, quarters))
     seen = np.exp(truth + generator.normal(0.0, relative_se, companies)) / moves.mean(axis=1)
-    posteriors = [posterior_log_ratio(float(ratio), row, relative_se) for ratio, row in zip(seen, moves, strict=True)]
+    companies_seen = zip(seen.tolist(), moves.tolist(), strict=True)
+    posteriors = [posterior_log_ratio(ratio, row, relative_se) for ratio, row in companies_seen]
     intervals = [posterior.interval_90() for posterior in posteriors]
     inside = [low < exp(true) < high for (low, high), true in zip(intervals, truth, strict=True)]
     assert np.mean(inside) == pytest.approx(0.90, abs=0.02)

@@ -1,12 +1,11 @@
 """Past moves of one company, summed up by the measure of the settings. Never measures a move itself."""
 
 from collections.abc import Sequence
-
-import numpy as np
+from statistics import fmean, median
 
 from ivcrush.domain.analysis import HistoryStatistics
 from ivcrush.domain.errors import ErrorCode, Ok, Result, err
-from ivcrush.domain.types import EvaluationSettings, FloatArray, HistoricalMove, MissingMove, Ticker
+from ivcrush.domain.types import EvaluationSettings, HistoricalMove, MissingMove, Ticker
 
 
 def summarise_history(
@@ -24,20 +23,20 @@ def summarise_history(
     newest = tuple(sorted(moves, key=lambda move: move.reaction_session, reverse=True)[: settings.max_quarters])
     if len(newest) < settings.min_quarters:
         return err(ErrorCode.NODATA, f"{ticker}: {len(newest)} past moves, {settings.min_quarters} needed")
-    sizes = np.array([abs(move.measured(settings.measure)) for move in newest])
+    sizes = [abs(move.measured(settings.measure)) for move in newest]
     return Ok(
         HistoryStatistics(
             measure=settings.measure,
-            mean_abs_pct=float(sizes.mean()),
-            median_abs_pct=float(np.median(sizes)),
-            max_abs_pct=float(sizes.max()),
-            inside_implied=int(np.count_nonzero(sizes <= straddle_pct)),
+            mean_abs_pct=fmean(sizes),
+            median_abs_pct=median(sizes),
+            max_abs_pct=max(sizes),
+            inside_implied=sum(size <= straddle_pct for size in sizes),
             moves=newest,
             missing=tuple(sorted(missing, key=lambda report: report.report_date, reverse=True)),
         )
     )
 
 
-def absolute_moves_pct(history: HistoryStatistics) -> FloatArray:
-    """The sizes of the past moves by the history's measure, percent, shape (quarters,), newest first."""
-    return np.array([abs(move.measured(history.measure)) for move in history.moves])
+def absolute_moves_pct(history: HistoryStatistics) -> tuple[float, ...]:
+    """The sizes of the past moves by the history's measure, percent, newest first."""
+    return tuple(abs(move.measured(history.measure)) for move in history.moves)

@@ -21,6 +21,7 @@ CONCAVITY_Z = 1.5
 NORMAL_RISK_REVERSAL = -0.05
 NEUTRAL_BAND = 0.05
 _D1_25 = 0.6744897501960817  # Φ⁻¹(0.75)
+_STEPS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,44 +91,43 @@ def _is_concave(surface: ExpirationSurface) -> bool:
 def _fit(surface: ExpirationSurface, widest_z: float) -> QuadraticSmile | None:
     """Weighted least squares over the out-of-the-money quotes within `widest_z`; None without enough on both sides."""
     z = surface.log_moneyness / surface.atm_variance**0.5
-    out_of_the_money = np.where(surface.is_call, z >= 0, z <= 0)
-    used = out_of_the_money & (np.abs(z) <= widest_z)
-    z, stdev = z[used], surface.total_stdev[used]
-    if len(np.unique(z)) < MIN_POINTS or not z.min() < 0 < z.max():
+    used = (surface.is_call == (z >= 0)) & (np.abs(z) <= widest_z)
+    z, stdev, se = z[used], surface.total_stdev[used], surface.stdev_se[used]
+    if len(z) < MIN_POINTS or not z[0] < 0 < z[-1]:
         return None
-    design = np.column_stack([np.ones(len(z)), z, z**2])
-    coefficients, errors = _weighted_least_squares(design, stdev, surface.stdev_se[used])
+    coefficients, errors = _weighted_least_squares(np.stack((np.ones_like(z), z, z * z)), stdev, se)
     least, most = float(stdev.min()) / 2, float(stdev.max()) * 2
-    level = min(max(float(coefficients[0]), least), most)
+    level = min(max(coefficients[0], least), most)
     return QuadraticSmile(
         level=level,
-        slope=float(coefficients[1]) / level,
-        curvature=float(coefficients[2]) / level,
-        slope_se=float(errors[1]) / level,
-        curvature_se=float(errors[2]) / level,
+        slope=coefficients[1] / level,
+        curvature=coefficients[2] / level,
+        slope_se=errors[1] / level,
+        curvature_se=errors[2] / level,
         points=len(z),
-        lowest=float(z.min()),
-        highest=float(z.max()),
+        lowest=float(z[0]),
+        highest=float(z[-1]),
         least=least,
         most=most,
     )
 
 
-def _weighted_least_squares(design: FloatArray, values: FloatArray, se: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Coefficients and their standard errors; the errors grow where residuals exceed the stated noise."""
-    scaled = design / se[:, None]
-    covariance = np.linalg.inv(scaled.T @ scaled)
-    coefficients = covariance @ (scaled.T @ (values / se))
-    residuals = (values - design @ coefficients) / se
-    misfit = float(residuals @ residuals) / (len(values) - design.shape[1])
-    return coefficients, np.sqrt(np.diag(covariance) * max(1.0, misfit))
+def _weighted_least_squares(terms: FloatArray, values: FloatArray, se: FloatArray) -> tuple[list[float], list[float]]:
+    """Coefficients of the terms, shape (3, m), and their errors, which grow where residuals exceed the stated noise."""
+    scaled, target = terms / se, values / se
+    covariance = np.linalg.inv(scaled @ scaled.T)
+    coefficients = covariance @ (scaled @ target)
+    residuals = target - coefficients @ scaled
+    misfit = float(residuals @ residuals) / (len(values) - len(terms))
+    errors = np.sqrt(covariance.diagonal() * max(1.0, misfit))
+    return coefficients.tolist(), errors.tolist()
 
 
 def _stdev_at_25_delta(smile: QuadraticSmile, atm: float, d1_distance: float) -> float:
-    """s where ln(K/F) = s·(±0.6745 + s/2), by damped fixed point: the curve is nearly flat over a step."""
+    """s where ln(K/F) = s·(±0.6745 + s/2), by fixed point: a step leaves 0.7 of the error times the slope."""
     stdev = atm
-    for _ in range(30):
-        stdev = (stdev + smile.stdev(stdev * (d1_distance + stdev / 2) / atm)) / 2
+    for _ in range(_STEPS):
+        stdev = smile.stdev(stdev * (d1_distance + stdev / 2) / atm)
     return stdev
 
 

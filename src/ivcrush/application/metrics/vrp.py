@@ -26,15 +26,17 @@ noise, and what comes back of an apparent ratio in the next report is what τ = 
 √(0.15² + 0.07²) = 0.17. `scripts/fit_inside_probability.py` prints the figures of the 1,376 reports anew.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import erfc, exp, log, sqrt
+from statistics import fmean
 
 from ivcrush.application.metrics.history import absolute_moves_pct
 from ivcrush.application.metrics.inside_probability import inside_probability
 from ivcrush.domain.analysis import HistoryStatistics, ImpliedMove, VrpResult
 from ivcrush.domain.enums import MoveMeasure, Recommendation
 from ivcrush.domain.errors import ErrorCode, Ok, Result, err
-from ivcrush.domain.types import EvaluationSettings, FloatArray, Ticker
+from ivcrush.domain.types import EvaluationSettings, Ticker
 
 TYPICAL_LOG_RATIO = 0.10
 LOG_RATIO_SPREAD = 0.17
@@ -71,7 +73,7 @@ def measure_vrp(
     NODATA where every past move is zero.
     """
     moves = absolute_moves_pct(history)
-    closes_pct = sum(abs(move.measured(MoveMeasure.CLOSE_TO_CLOSE)) for move in history.moves) / history.quarters
+    closes_pct = fmean(abs(move.measured(MoveMeasure.CLOSE_TO_CLOSE)) for move in history.moves)
     if history.mean_abs_pct <= 0 or closes_pct <= 0:
         return err(ErrorCode.NODATA, f"{ticker}: {history.quarters} past moves, all of them zero; no ratio")
     ratio = point_ratio(implied.event_move_pct, history.mean_abs_pct)
@@ -99,15 +101,16 @@ def point_ratio(implied_pct: float, mean_abs_past_pct: float) -> float:
     return implied_pct / mean_abs_past_pct
 
 
-def posterior_log_ratio(ratio: float, moves: FloatArray, implied_relative_se: float) -> LogRatioPosterior:
+def posterior_log_ratio(ratio: float, moves: Sequence[float], implied_relative_se: float) -> LogRatioPosterior:
     """The posterior of ln R (formulas in the head of this file).
 
     `moves` are the n >= 1 past absolute moves behind the ratio, not all zero; `implied_relative_se` is the standard
     error of the event move over the event move.
     """
     quarters = len(moves)
-    variation = float(moves.var(ddof=1)) / float(moves.mean()) ** 2 if quarters > 1 else TYPICAL_VARIATION**2
-    variation = (quarters * variation + VARIATION_WEIGHT * TYPICAL_VARIATION**2) / (quarters + VARIATION_WEIGHT)
+    variation = (quarters * _squared_variation(moves) + VARIATION_WEIGHT * TYPICAL_VARIATION**2) / (
+        quarters + VARIATION_WEIGHT
+    )
     history_variance = variation / quarters * (1 + variation / (2 * quarters))
     noise = history_variance + implied_relative_se**2
     weight = LOG_RATIO_SPREAD**2 / (LOG_RATIO_SPREAD**2 + noise)
@@ -129,3 +132,11 @@ def favours_long_volatility(vrp: VrpResult, settings: EvaluationSettings) -> boo
     posterior, too, finds a ratio below one the likelier.
     """
     return vrp.ratio <= 1 / settings.vrp_marginal and vrp.probability_above_one < 0.5
+
+
+def _squared_variation(moves: Sequence[float]) -> float:
+    """Sample variance over squared mean; that of the norm for a single move."""
+    if len(moves) == 1:
+        return TYPICAL_VARIATION**2
+    mean = fmean(moves)
+    return sum((move - mean) ** 2 for move in moves) / (len(moves) - 1) / mean**2
