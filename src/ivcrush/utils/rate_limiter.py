@@ -6,7 +6,7 @@ Two gates, and a request passes when both are open:
   period after its reply, because only then is the window in which the provider counted it surely over. So no window of
   the provider can hold more than the limit, wherever its boundaries lie.
 * what the provider says is left of its current window, less what we have in flight. While somebody else draws on the
-  same allowance, what is left is spread over the rest of the window, with a small reserve for him.
+  same allowance, what he is likely to leave us is spread over the rest of the window.
 
 Until the first reply one request travels alone: the allowance may be spent already.
 """
@@ -18,7 +18,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 MAX_SERVER_WAIT_S = 65.0
-_MILLISECONDS_FROM = 1e11  # as seconds this would be the year 5138
+MILLISECONDS_FROM = 1e11  # as seconds this would be the year 5138
+_TRUST_IN_LAST_WINDOW_S = 5.0
 _SHORTEST_SLEEP_S = 0.001  # a rounding error away from the moment would be slept for without end
 
 
@@ -36,24 +37,39 @@ class Window:
 
 @dataclass(slots=True)
 class _ServerWindow:
-    """The provider's current window as far as its headers tell; `granted` are our requests in it."""
+    """The provider's current window as far as its headers tell.
+
+    `number` is that of our latest request known to be counted, `used_before` and `number_before` are where this
+    window's count began; `others_per_s` is what somebody else drew on the window before.
+    """
 
     allowed: int
     available: int
     ends_at: float
-    others_at_start: int
-    granted: int = 0
-    shared: bool = False
+    began_at: float
+    seen_at: float
+    number: int
+    used_before: int
+    number_before: int
+    others_per_s: float = 0.0
 
-    @property
-    def others(self) -> int:
-        """Requests that were used but not by us."""
-        return self.allowed - self.available - self.granted
+    def others_rate(self) -> float:
+        """Foreign requests a second, by this window and, as long as that is young, by the last one."""
+        ours = self.number - self.number_before
+        others = max(0, self.allowed - self.available - self.used_before - ours)
+        carried_s = _TRUST_IN_LAST_WINDOW_S if self.others_per_s > 0 else 0.0
+        return (others + self.others_per_s * carried_s) / max(1.0, self.seen_at - self.began_at + carried_s)
+
+    def free(self, in_flight: int) -> float:
+        """What is left for us: the rest, less what others will have taken by the end, and a reserve for their haste."""
+        rest = float(self.available - in_flight)
+        rate = self.others_rate()
+        return rest if rate == 0 else rest - max(1.0, self.allowed / 20) - rate * (self.ends_at - self.seen_at)
 
 
 def epoch_seconds(epoch: float) -> float:
     """A moment that may be in milliseconds, in seconds."""
-    return epoch / 1000 if epoch > _MILLISECONDS_FROM else epoch
+    return epoch / 1000 if epoch > MILLISECONDS_FROM else epoch
 
 
 class RateLimiter:
@@ -76,6 +92,7 @@ class RateLimiter:
         self._queue = asyncio.Lock()
         self._finished = asyncio.Event()
         self._in_flight = 0
+        self._number = 0
         self._answered = False
         self._ends: deque[float] = deque(maxlen=max(window.limit for window in windows))
         self._server: _ServerWindow | None = None
@@ -86,38 +103,46 @@ class RateLimiter:
     async def slot(self) -> AsyncIterator["Slot"]:
         """Waits until a request may be sent and holds its place until the reply is complete."""
         await self._wait_for_turn()
-        slot = Slot()
         self._in_flight += 1
-        if self._server is not None:
-            self._server.granted += 1
+        self._number += 1
+        slot = Slot(self._number)
         try:
             yield slot
         finally:
             self._give_back(slot)
 
     def observe(
-        self, allowed: float, available: float, expires_at_epoch: float, server_now_epoch: float | None = None
-    ) -> bool:
-        """Takes over what a reply says of its window; False where that cannot be true.
+        self,
+        slot: "Slot",
+        allowed: float,
+        available: float,
+        expires_at_epoch: float,
+        server_now_epoch: float | None = None,
+    ) -> None:
+        """Takes over what the reply to that slot's request says of its window, unless it cannot be true.
 
         Moments are epoch seconds or milliseconds. The time left is measured on the provider's clock where it gave one,
         since ours may be wrong.
         """
         left_s = self._time_left_s(expires_at_epoch, server_now_epoch)
         if not (allowed >= 1 and 0 <= available <= allowed) or left_s is None:
-            return False
-        ends_at = self._monotonic() + left_s
-        seen = self._current_server_window(self._monotonic())
+            return
+        slot.counted = True
+        now = self._monotonic()
+        ends_at = now + left_s
+        seen = self._current_server_window(now)
         if seen is not None and abs(ends_at - seen.ends_at) < self._longest_period_s / 2:
             # Replies overtake each other, and the end is only ever seen too late (by travel and rounding).
+            if available <= seen.available:
+                seen.available, seen.seen_at = int(available), now
             seen.allowed = int(allowed)
-            seen.available = min(seen.available, int(available))
+            seen.number = max(seen.number, slot.number)
             seen.ends_at = min(seen.ends_at, ends_at)
-            seen.shared = seen.shared or seen.others > seen.others_at_start
         else:
-            others = int(allowed) - int(available) - self._in_flight
-            self._server = _ServerWindow(int(allowed), int(available), ends_at, max(0, others), granted=self._in_flight)
-        return True
+            used = int(allowed) - int(available)
+            self._server = _ServerWindow(
+                int(allowed), int(available), ends_at, now, now, slot.number, used, slot.number
+            )
 
     def pause(self, wait_s: float) -> None:
         """Nobody sends for that long (at most 65 s): the provider has refused a request for going too fast."""
@@ -152,8 +177,7 @@ class RateLimiter:
             self._ends.append(self._monotonic())
             if server is not None and not slot.counted:
                 server.available = max(0, server.available - 1)  # no word from the provider: it may have counted it
-        elif server is not None:
-            server.granted -= 1
+                server.number = max(server.number, slot.number)
         self._finished.set()
 
     def _delay_s(self) -> float | None:
@@ -177,26 +201,30 @@ class RateLimiter:
         server = self._current_server_window(now)
         if server is None:
             return 0.0
-        reserve = max(1, server.allowed // 20) if server.shared else 0
-        free = server.available - self._in_flight - reserve
-        left_s = server.ends_at - now
-        if free <= 0:
-            return None if self._in_flight else left_s
-        return max(0.0, self._granted_at + left_s / free - now) if server.shared else 0.0
+        free = server.free(self._in_flight)
+        if free < 1:
+            return None if self._in_flight else server.ends_at - now
+        if server.others_rate() == 0:
+            return 0.0
+        return max(0.0, self._granted_at + (server.ends_at - now) / free - now)
 
     def _current_server_window(self, now: float) -> _ServerWindow | None:
         """The provider's window, rolled over to a fresh one of the same length where it has ended."""
         server = self._server
         if server is not None and now >= server.ends_at:
-            elapsed = (now - server.ends_at) // self._longest_period_s
-            ends_at = server.ends_at + (elapsed + 1) * self._longest_period_s
+            windows_ago = (now - server.ends_at) // self._longest_period_s
+            began_at = server.ends_at + windows_ago * self._longest_period_s
+            before = self._number - self._in_flight
             self._server = server = _ServerWindow(
                 server.allowed,
                 server.allowed,
-                ends_at,
-                0,
-                granted=self._in_flight,
-                shared=server.shared and elapsed < 1,
+                ends_at=began_at + self._longest_period_s,
+                began_at=began_at,
+                seen_at=began_at,
+                number=before,
+                used_before=0,
+                number_before=before,
+                others_per_s=server.others_rate() if windows_ago == 0 else 0.0,
             )
         return server
 
@@ -205,5 +233,6 @@ class RateLimiter:
 class Slot:
     """One granted request: `sent` once it is on its way, `counted` once its reply said what is left."""
 
+    number: int
     sent: bool = False
     counted: bool = False

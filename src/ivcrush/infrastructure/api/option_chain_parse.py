@@ -14,6 +14,8 @@ reason:
 An implied volatility is kept only where both sides have one: with `bid_iv == 0` the provider's mid is the ask's.
 """
 
+import struct
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from itertools import chain
 
@@ -24,6 +26,7 @@ from msgspec.structs import astuple
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.types import BoolArray, FloatArray, IntArray, OptionChain, OptionColumns, Ticker
 from ivcrush.infrastructure.api.json_wire import Rows, rows
+from ivcrush.utils.rate_limiter import MILLISECONDS_FROM
 
 _HIGHEST_IV = 5.0
 
@@ -39,7 +42,7 @@ class Greeks(msgspec.Struct, gc=False):
 
 
 class OptionRow(msgspec.Struct, gc=False):
-    """One option as it is sent, the fields that are used; numbers come first, so that a slice takes them together."""
+    """One option as it is sent, the fields that are used; numbers come first and in the order of the columns."""
 
     strike: float
     bid: float | None = 0.0
@@ -70,10 +73,11 @@ class ChainReply(msgspec.Struct, gc=False):
 
 CHAIN_DECODER = msgspec.json.Decoder(ChainReply)
 
-_NUMBERS = 10  # of an OptionRow, strike to contract_size
-_MODEL_NUMBERS = 4  # of Greeks, delta to ask_iv
+_REASONS = ("unreadable", "adjusted_root", "contract_size", "bad_price", "crossed", "duplicate")
 _NO_GREEKS = Greeks()
-_DROPPED_BY_ROW = ("unreadable", "adjusted_root", "contract_size", "bad_price", "crossed", "duplicate")
+_ROW_NUMBERS = 10  # of an OptionRow, strike to contract_size
+_MODEL_NUMBERS = 4  # of Greeks, delta to ask_iv
+_OCC_TAIL = 15  # characters of an OCC symbol after its root: date, right, strike
 
 
 def parse_chain(body: bytes, ticker: Ticker, expiration: date) -> Result[OptionChain]:
@@ -84,22 +88,22 @@ def parse_chain(body: bytes, ticker: Ticker, expiration: date) -> Result[OptionC
     read = _read(body)
     if isinstance(read, Err):
         return err(read.error.code, f"{ticker}: Tradier's chain of {expiration}: {read.error.message}", ticker=ticker)
-    found, unreadable = read.value
-    numbers = _table([astuple(row)[:_NUMBERS] for row in found], _NUMBERS)
-    is_put = np.fromiter((row.option_type == "put" for row in found), np.bool_, len(found))
-    faults = _faults(found, numbers, is_put, root=ticker.replace(".", ""))
-    counts = np.bincount(faults, minlength=len(_DROPPED_BY_ROW) + 1)[1:]
-    counts[0] += unreadable
-    dropped = tuple((name, int(n)) for name, n in zip(_DROPPED_BY_ROW, counts, strict=True) if n)
-    usable = faults == 0
-    if not usable.any():
-        told = ", ".join(f"{count} {reason}" for reason, count in dropped) or "none listed"
-        return err(ErrorCode.NODATA, f"{ticker}: no usable option of {expiration} ({told})", ticker=ticker)
-    model = [_NO_GREEKS if row.greeks is None else row.greeks for row in found]
-    strikes, place = np.unique(numbers[usable, 0], return_inverse=True)
-    sides = _sides(numbers[usable], _model_table(model)[usable], is_put[usable], place, len(strikes))
-    first = found[int(usable.argmax())]
-    return Ok(OptionChain(ticker, expiration, strikes, *sides, dropped, _greeks_at(model), first.expiration_type or ""))
+    if not read.value.good:
+        return _nothing_usable(ticker, expiration, _counted(np.zeros(0, np.int64), read.value.unreadable))
+    # From here on by column: a zip over tuples is what Python does fastest.
+    *columns, rights, symbols, roots, kinds, greeks = zip(*map(astuple, read.value.good), strict=True)
+    *model, computed_at = zip(*(astuple(one or _NO_GREEKS) for one in greeks), strict=True)
+    numbers = _table([*columns, *model])
+    is_put = np.fromiter(map("put".__eq__, rights), np.bool_, len(rights))
+    faults = _faults(numbers, rights, _foreign(roots, symbols, ticker.replace(".", "")))
+    _mark_duplicates(faults, numbers[0], is_put)
+    dropped = _counted(faults, read.value.unreadable)
+    if not (usable := faults == 0).all():
+        numbers, is_put = numbers[:, usable], is_put[usable]
+    if not len(is_put):
+        return _nothing_usable(ticker, expiration, dropped)
+    strikes, calls, puts = _aligned(numbers, is_put)
+    return Ok(OptionChain(ticker, expiration, strikes, calls, puts, dropped, _latest(computed_at), _first_given(kinds)))
 
 
 def _read(body: bytes) -> Result[Rows[OptionRow]]:
@@ -109,102 +113,114 @@ def _read(body: bytes) -> Result[Rows[OptionRow]]:
         return rows(body, ("options", "option"), OptionRow)
 
 
-def _table(tuples: list[tuple[float | None, ...]], width: int) -> FloatArray:
-    """The numbers of all rows, shape (rows, width); null is NaN."""
-    try:
-        flat = np.fromiter(chain.from_iterable(tuples), np.float64, len(tuples) * width)
-    except TypeError:  # a null somewhere: the slower constructor knows what to do with it
-        flat = np.array(tuples, dtype=np.float64)
-    return flat.reshape(-1, width)
+def _nothing_usable(ticker: Ticker, expiration: date, dropped: tuple[tuple[str, int], ...]) -> Err:
+    told = ", ".join(f"{count} {reason}" for reason, count in dropped) or "none listed"
+    return err(ErrorCode.NODATA, f"{ticker}: no usable option of {expiration} ({told})", ticker=ticker)
 
 
-def _model_table(model: list[Greeks]) -> FloatArray:
-    return _table([astuple(greeks)[:_MODEL_NUMBERS] for greeks in model], _MODEL_NUMBERS)
+def _table(columns: Sequence[tuple[float | None, ...]]) -> FloatArray:
+    """The numbers, shape (columns, rows): finite, with 0 for null and NaN, and -1 for an infinity."""
+    shape = (len(columns), len(columns[0]))
+    try:  # half the time of any numpy constructor
+        packed = struct.pack(f"{shape[0] * shape[1]}d", *chain.from_iterable(columns))
+        numbers = np.frombuffer(bytearray(packed)).reshape(shape)
+    except struct.error:  # a null somewhere, which only the slow constructor takes
+        numbers = np.array(columns, dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        numbers[np.isnan(numbers)] = 0.0
+        numbers[np.isinf(numbers)] = -1.0
+    return numbers
 
 
-def _faults(found: list[OptionRow], numbers: FloatArray, is_put: BoolArray, *, root: str) -> IntArray:
-    """For each row 0, or one more than the index of the first reason to drop it; NaN prices mean no market."""
-    strike, bid, ask, size = numbers[:, 0], numbers[:, 1], numbers[:, 2], numbers[:, 9]
-    is_call = np.fromiter((row.option_type == "call" for row in found), np.bool_, len(found))
-    foreign = np.fromiter((not _is_of_root(row, root) for row in found), np.bool_, len(found))
-    faults = np.select(
-        [
-            ~(np.isfinite(strike) & (strike > 0) & (is_call | is_put)),
-            foreign,
-            ~((size == 100) | np.isnan(size)),
-            (bid < 0) | (ask < 0) | np.isinf(bid) | np.isinf(ask),
-            np.nan_to_num(bid) > np.nan_to_num(ask),
-        ],
-        [1, 2, 3, 4, 5],
-    )
-    usable = np.flatnonzero(faults == 0)
-    contract = strike[usable] * np.where(is_put[usable], -1.0, 1.0)
-    once = np.zeros(len(usable), dtype=np.bool_)
-    once[np.unique(contract, return_index=True)[1]] = True
-    faults[usable[~once]] = 6
+def _foreign(roots: Sequence[str | None], symbols: Sequence[str], own: str) -> list[bool] | None:
+    """Which rows belong to another root than the underlier's, None where none does, the usual case."""
+    if set(roots) == {own}:
+        return None
+    return [(root or symbol[:-_OCC_TAIL]) not in {own, ""} for root, symbol in zip(roots, symbols, strict=True)]
+
+
+def _faults(numbers: FloatArray, rights: Sequence[str], foreign: list[bool] | None) -> IntArray:
+    """For each row 0, or one more than the index of the first reason to drop it; duplicates are not looked for."""
+    strike, bid, ask, shares = numbers[0], numbers[1], numbers[2], numbers[9]
+    faults = np.zeros(len(rights), dtype=np.int64)
+    faults[bid > ask] = 5
+    faults[(bid < 0) | (ask < 0)] = 4
+    faults[(shares != 100) & (shares != 0)] = 3
+    if foreign is not None:
+        faults[foreign] = 2
+    faults[strike <= 0] = 1
+    if not set(rights) <= {"call", "put"}:
+        faults[[right not in {"call", "put"} for right in rights]] = 1
     return faults
 
 
-def _is_of_root(row: OptionRow, root: str) -> bool:
-    """Whether it is the underlier's own contract; the last 15 characters of an OCC symbol are no part of the root."""
-    return (row.root_symbol or row.symbol[:-15]) in {root, ""}
+def _mark_duplicates(faults: IntArray, strike: FloatArray, is_put: BoolArray) -> None:
+    """The first usable row of a contract stays, later ones are faulty."""
+    contracts = np.where(is_put, -strike, strike)
+    ordered = np.sort(contracts)
+    if (ordered[1:] == ordered[:-1]).any():
+        usable = np.flatnonzero(faults == 0)
+        firsts = np.unique(contracts[usable], return_index=True)[1]
+        faults[np.delete(usable, firsts)] = 6
 
 
-def _sides(
-    numbers: FloatArray, model: FloatArray, is_put: BoolArray, place: IntArray, strikes: int
-) -> tuple[OptionColumns, OptionColumns]:
-    """Calls and puts, every number at the place of its strike."""
-    delta, bid_iv, mid_iv, ask_iv = model.T
+def _counted(faults: IntArray, unreadable: int) -> tuple[tuple[str, int], ...]:
+    if not unreadable and not faults.any():
+        return ()
+    counts = np.bincount(faults, minlength=len(_REASONS) + 1)[1:]
+    counts[0] += unreadable
+    return tuple((reason, int(count)) for reason, count in zip(_REASONS, counts, strict=True) if count)
+
+
+def _aligned(numbers: FloatArray, is_put: BoolArray) -> tuple[FloatArray, OptionColumns, OptionColumns]:
+    """Rising strikes, calls and puts, every number at the place of its strike; what cannot be negative becomes 0."""
+    delta, bid_iv, mid_iv, ask_iv = numbers[_ROW_NUMBERS:]
     two_sided = (bid_iv > 0) & (ask_iv > 0) & (mid_iv > 0) & (mid_iv <= _HIGHEST_IV)
     signed = np.where(is_put, -delta, delta)
-    values = np.vstack(
-        [
-            np.ones(len(numbers)),
-            numbers[:, 1:7].T,
-            np.where(two_sided, mid_iv, 0.0),
-            np.where((signed >= 0) & (signed <= 1), delta, 0.0),
-            _older(numbers[:, 7], numbers[:, 8]),
-        ]
-    )
-    values[~np.isfinite(values) | ((values < 0) & (np.arange(len(values)) != _DELTA)[:, None])] = 0.0
-    grid = np.zeros((2, len(values), strikes))
-    grid[is_put.astype(np.int64), :, place] = values.T
-    return _columns(grid[0]), _columns(grid[1])
-
-
-_DELTA = 8  # the one row of the grid that may be negative
+    strikes, place = np.unique(numbers[0], return_inverse=True)
+    values = np.maximum(numbers[:_ROW_NUMBERS], 0.0)
+    values[0] = 1.0
+    values[7] = mid_iv * two_sided
+    values[8] = delta * ((signed >= 0) & (signed <= 1))
+    values[9] = _older_s(numbers[7], numbers[8])
+    grid = np.zeros((2, len(values), len(strikes)))
+    grid[is_put.astype(np.intp), :, place] = values.T
+    return strikes, _columns(grid[0]), _columns(grid[1])
 
 
 def _columns(grid: FloatArray) -> OptionColumns:
-    sizes_and_counts = grid[3:7].astype(np.int64)
+    counts = grid[3:7].astype(np.int64)
     return OptionColumns(
         present=grid[0] > 0,
         bid=grid[1],
         ask=grid[2],
-        bid_size=sizes_and_counts[0],
-        ask_size=sizes_and_counts[1],
-        volume=sizes_and_counts[2],
-        open_interest=sizes_and_counts[3],
+        bid_size=counts[0],
+        ask_size=counts[1],
+        volume=counts[2],
+        open_interest=counts[3],
         iv=grid[7],
-        delta=grid[_DELTA],
+        delta=grid[8],
         quoted_at=grid[9],
     )
 
 
-def _older(bid_at: FloatArray, ask_at: FloatArray) -> FloatArray:
-    """Epoch seconds of the older of two moments in milliseconds or seconds; of the given one where one is missing."""
-    both = np.vstack([bid_at, ask_at])
-    both = np.where(both > 1e11, both / 1000, both)
-    both[~(both > 0)] = np.inf
-    older: FloatArray = both.min(axis=0)
-    return older
+def _older_s(bid_at: FloatArray, ask_at: FloatArray) -> FloatArray:
+    """Epoch seconds of the older of two moments a row, of the given one where one is missing, 0 without either."""
+    older: FloatArray = np.minimum(bid_at, ask_at)
+    if older.min() <= 0:
+        older = np.where(older > 0, older, np.maximum(np.maximum(bid_at, ask_at), 0.0))
+    return np.where(older > MILLISECONDS_FROM, older / 1000, older)
 
 
-def _greeks_at(model: list[Greeks]) -> datetime | None:
-    """When the latest of the model values were computed (sent as UTC without saying so)."""
-    for text in sorted({greeks.updated_at for greeks in model if greeks.updated_at}, reverse=True):
+def _latest(moments: Sequence[str | None]) -> datetime | None:
+    """The latest readable moment (sent as UTC without saying so)."""
+    for text in sorted({moment for moment in moments if moment}, reverse=True):
         try:
-            return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+            return datetime.fromisoformat(text).replace(tzinfo=UTC)
         except ValueError:
             continue
     return None
+
+
+def _first_given(texts: Sequence[str | None]) -> str:
+    return next((text for text in texts if text), "")

@@ -333,7 +333,7 @@ class Transport:
         rate = self._dialect.rate_headers(answer.headers)
         if rate is not None:
             server_now = None if served_at is None else served_at.timestamp()
-            slot.counted = self._limiter.observe(rate.allowed, rate.available, rate.expires_at_epoch, server_now)
+            self._limiter.observe(slot, rate.allowed, rate.available, rate.expires_at_epoch, server_now)
         if 300 <= answer.status < 400:
             return Verdict(AppError(ErrorCode.EXTERNAL, f"answered with a redirect ({answer.status}), not followed"))
         verdict = self._dialect.judge(answer)
