@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 
 from simulated_market.companies import Timing
+from simulated_market.data_faults import HOSTILE_TEXT
 from simulated_market.messages import Framing, Reply, Request, encode_json
 from simulated_market.schedule import Report
 from simulated_market.switches import Switches
@@ -135,7 +136,13 @@ class AlphaVantage:
         shown = company.publishes_timing and (soon or mark % 18 == 0)
         words = _WORDS[report.timing] if shown else ""
         estimate = "" if mark % 2 else f"{company.spot / 100.0:.2f}"
-        name = company.name.upper() if ticker[0] == "S" or mark % 3 else ticker
+        name = (
+            HOSTILE_TEXT
+            if self._switches.hostile_names
+            else company.name.upper()
+            if ticker[0] == "S" or mark % 3
+            else ticker
+        )
         row = (ticker, name, day.isoformat(), report.fiscal_end.isoformat(), estimate, "USD", words)
         if "." not in ticker:
             return [row]

@@ -149,8 +149,11 @@ class Application:
             return replace(limited, headers=rate_headers)
         recorded = self._recordings.get(request.identity)
         reply = self._first_fault(struck, key="") or recorded or self._tradier_answer(request, struck)
-        keeps_headers = reply.status != 401
-        return replace(reply, headers=(*reply.headers, *rate_headers)) if keeps_headers else reply
+        if not reply.rate_headers:
+            return reply
+        own = {name for name, _ in reply.headers}
+        added = tuple(header for header in rate_headers if header[0] not in own)
+        return replace(reply, headers=(*reply.headers, *added))
 
     def _tradier_answer(self, request: Request, struck: tuple[FaultRule, ...]) -> Reply:
         if request.path.startswith("/beta/") and not self.switches.beta_calendars:

@@ -17,6 +17,8 @@ _CONTAINERS = (("options", "option"), ("quotes", "quote"), ("history", "day"), (
 _NAMES = ("symbol", "date", "time", "fiscalDateEnding", "ex_dividend_date", "effective_date")
 _LISTS = ("quarterlyEarnings", "data")  # Alpha Vantage's
 _SERIES = "Time Series (Daily)"
+# A formula, a terminal's colour, a reversed reading direction, a line break and markup: what a name must never do.
+HOSTILE_TEXT = '=HYPERLINK("http://x.invalid")\x1b[31m\u202e<b>|`\nsecond line'
 _THREE_DAYS_MS = 3 * 86_400_000
 
 
@@ -117,6 +119,9 @@ DATA_FAULTS: dict[str, Callable[[Row], list[Row]]] = {
     "infinite_numbers": _each_price(lambda _: float("inf")),
     "string_numbers": _each_price(str),
     "string_nan": _each_price(lambda _: "NaN"),
+    "string_none": _each_price(lambda _: "None"),
+    "string_dash": _each_price(lambda _: "-"),
+    "string_comma": _each_price(lambda value: f"1,{value}"),
     "negative_numbers": _each_price(_negative),
     "null_quotes": _set(bid=None, ask=None),
     "zero_quotes": _set(bid=0.0, ask=0.0, bidsize=0, asksize=0),
@@ -138,4 +143,5 @@ DATA_FAULTS: dict[str, Callable[[Row], list[Row]]] = {
     "type_change": _other_type,
     "duplicate_rows": lambda row: [row, dict(row)],
     "mini_contracts": _mini,
+    "hostile_text": _set(description=HOSTILE_TEXT),
 }

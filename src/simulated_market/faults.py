@@ -4,9 +4,10 @@ The decision is a pure function of (seed, rule, request, attempt), except for ru
 or seconds, which say so. Faults inside otherwise good data live in `data_faults`.
 """
 
+import struct
 import zlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
@@ -21,6 +22,8 @@ _HTML_DOCS = (
 )
 _HUGE_BYTES = 10_000_000
 _BOMB_BYTES = 200_000_000
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+_LAST_BLOCK = b"\x03\x00"  # empty and final
 
 
 class Conduct(Enum):
@@ -113,14 +116,6 @@ def whole_reply(fault: str, *, key: str, expiry: str) -> Reply | None:
     match fault:
         case "429":
             return quota_violation(expiry)
-        case "429_without_expiry":
-            return _text(429, "Quota Violation", "Too Many Requests")
-        case "429_retry_after_hour":
-            return _text(429, "Quota Violation", "Too Many Requests", headers=(("Retry-After", "3600"),))
-        case "429_far_expiry":
-            return quota_violation("4102444800000")
-        case "429_garbage_expiry":
-            return quota_violation("soon")
         case "daily_quota":
             return json_reply(information(daily_quota_text(key)))
         case "huge_body":
@@ -137,6 +132,15 @@ def quota_violation(expiry: str) -> Reply:
     return _text(429, f"Quota Violation. Rate limit reached (simulated), window ends {expiry}", "Too Many Requests")
 
 
+def _quota_until(expiry: str) -> Reply:
+    """A 429 whose text and header agree on an unusual end of the window."""
+    return replace(quota_violation(expiry), headers=(("X-Ratelimit-Expiry", expiry),))
+
+
+def _quota_retry_after(value: str) -> Reply:
+    return _text(429, "Quota Violation", "Too Many Requests", headers=(("Retry-After", value),))
+
+
 def daily_quota_text(key: str) -> str:
     """Alpha Vantage's daily refusal, which echoes the key."""
     words = f"We have detected your API key as {key} and our standard API rate limit is 25 requests per day."
@@ -146,7 +150,7 @@ def daily_quota_text(key: str) -> str:
 
 def refused_token() -> Reply:
     """Tradier's 401 as recorded: a misspelt type, a length, no rate headers."""
-    return Reply(b"Invalid Access Token", 401, "Unauthorized", "plain/text", framing=Framing.LENGTH)
+    return Reply(b"Invalid Access Token", 401, "Unauthorized", "plain/text", (), Framing.LENGTH, rate_headers=False)
 
 
 def no_product() -> Reply:
@@ -189,11 +193,14 @@ def _html(status: int, words: str) -> Reply:
 
 @lru_cache(maxsize=1)
 def _bomb() -> bytes:
-    """200 MB of spaces as gzip, packed in pieces so that making it costs little memory."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    piece = b" " * 1_000_000
-    packed = b"".join(packer.compress(piece) for _ in range(_BOMB_BYTES // len(piece)))
-    return packed + packer.flush()
+    """200 MB of spaces as one gzip member: a fully flushed deflate block stands alone, so one is made and repeated."""
+    piece, count = b" " * 1_000_000, _BOMB_BYTES // 1_000_000
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    block = packer.compress(piece) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = 0
+    for _ in range(count):
+        checksum = zlib.crc32(piece, checksum)
+    return _GZIP_HEADER + block * count + _LAST_BLOCK + struct.pack("<II", checksum, _BOMB_BYTES)
 
 
 _ARTIFICIAL = {
@@ -223,6 +230,14 @@ _FIXED: dict[str, Reply] = {
     "200_errors": Reply(encode_json({"errors": {"error": "Simulated failure"}})),
     "200_error_list": Reply(encode_json({"errors": {"error": ["Simulated failure", "and another"]}})),
     "200_bare_error_list": Reply(encode_json({"error": ["Simulated failure", "and another"]})),
+    "429_without_expiry": replace(_text(429, "Quota Violation", "Too Many Requests"), rate_headers=False),
+    "429_past_expiry": _quota_until("1000000000000"),
+    "429_far_expiry": _quota_until("4102444800000"),
+    "429_garbage_expiry": _quota_until("soon"),
+    "429_retry_after_zero": _quota_retry_after("0"),
+    "429_retry_after_hour": _quota_retry_after("3600"),
+    "429_retry_after_huge": _quota_retry_after("9999999999"),
+    "429_retry_after_date": _quota_retry_after("Fri, 31 Dec 2100 23:59:59 GMT"),
     "404": _text(404, "Not Found", "Not Found"),
     "404_html": _html(404, "404 Not Found"),
     "500": _fault_json(500, "Datastore Error", "steps.servicecallout.ExecutionFailed"),
@@ -255,10 +270,6 @@ _FIXED: dict[str, Reply] = {
 }
 _BUILT = (
     "429",
-    "429_without_expiry",
-    "429_retry_after_hour",
-    "429_far_expiry",
-    "429_garbage_expiry",
     "daily_quota",
     "huge_body",
     "gzip_bomb",

@@ -102,9 +102,11 @@ class Connection(asyncio.Protocol):
             return
         self._busy = True
         self._task = asyncio.get_running_loop().create_task(self._deliver_slowly(delivery, keep_alive=keep_alive))
-        self._task.add_done_callback(lambda _: self._settle())
+        self._task.add_done_callback(self._settle)
 
-    def _settle(self) -> None:
+    def _settle(self, task: asyncio.Task[None]) -> None:
+        if self._task is not task:  # the next request on this connection is already under way
+            return
         if self._busy:  # given up before its end
             self._gauge.in_flight -= 1
         self._busy = False

@@ -44,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One HTTP reply; `headers` come after Content-Type and before the rate headers."""
+    """One HTTP reply; `headers` win over rate headers of the same name."""
 
     body: bytes
     status: int = 200
@@ -52,6 +52,7 @@ class Reply:
     content_type: str = "application/json;charset=UTF-8"
     headers: tuple[tuple[str, str], ...] = ()
     framing: Framing = Framing.CHUNKED
+    rate_headers: bool = True  # whether the rate window's headers go with it
 
 
 def encode_json(value: object, *, indent: int | None = None) -> bytes:

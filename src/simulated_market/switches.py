@@ -8,6 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Self
 
+_WORDS: dict[str, tuple[str | None, ...]] = {
+    "rate_expiry_unit": ("ms", "s"),
+    "nothing_found": ("null", "empty_object", "missing", "null_string", "empty_list"),
+    "session_state": (None, "closed", "premarket", "open", "postmarket"),
+    "line_ending": ("crlf", "lf"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
@@ -70,9 +77,16 @@ class Switches:
     dirty_earnings: bool = False
     calendar_time_column: bool = True
     calendar_weekend_dates: bool = False
+    hostile_names: bool = False
     line_ending: str = "crlf"  # or "lf"
     byte_order_mark: bool = False
     splits: tuple[tuple[str, str, float], ...] = ()  # (symbol, ISO date, factor) beyond the world's own
+
+    def __post_init__(self) -> None:
+        for name, allowed in _WORDS.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(f"Switches: {name} is {value!r}, one of {', '.join(map(str, allowed))} is needed")
 
     @classmethod
     def from_json(cls, values: Mapping[str, object]) -> Self:

@@ -39,8 +39,8 @@ def contract_symbol(root: str, day: str, option_type: str, strike: float) -> str
 def equity_row(world: World, ticker: str, *, delay_s: int, adjusted: bool) -> Row:
     """The quote of a stock or fund."""
     found, bars = world.listing(ticker).company, world.bars(ticker)
-    today = bars.days[-1] == world.quoted_at.date()
-    last, before = float(bars.close[-1]), float(bars.close[-2])
+    today = not is_before_the_open(world)
+    last, before = float(bars.close[-1]), float(bars.close[-2 if today else -1])
     year = slice(-252, None)
     spread = max(0.01, round(last * 0.0012 * (1.0 - found.liquidity), 2))
     moment = _milliseconds(world, delay_s)
@@ -198,6 +198,12 @@ def is_in_session(world: World) -> bool:
     """Whether stocks trade at this moment."""
     day = world.as_of.date()
     return is_session(day) and opening_moment(day) <= world.as_of < closing_moment(day)
+
+
+def is_before_the_open(world: World) -> bool:
+    """Whether today is a session that has not begun: quotes then have no open, high, low or close yet."""
+    day = world.as_of.date()
+    return is_session(day) and world.as_of < opening_moment(day)
 
 
 def greeks_moment(world: World) -> datetime:
