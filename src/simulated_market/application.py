@@ -1,16 +1,16 @@
-"""One simulated service: who may ask, how often, which fault strikes, what the dialect answers.
+"""One simulated service: who may ask, which fault strikes, what the dialect answers.
 
 It turns a request value into a delivery (a reply and how to send it) without touching a socket. One thread uses it.
 """
 
 import json
 import time
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, urlsplit
 
+from simulated_market.administration import page
 from simulated_market.alpha_vantage import AlphaVantage, information, json_reply
 from simulated_market.data_faults import DATA_FAULTS, with_data_fault
 from simulated_market.faults import (
@@ -19,14 +19,14 @@ from simulated_market.faults import (
     MISSING_KEY_TEXT,
     Conduct,
     FaultBook,
-    daily_quota_text,
     no_product,
-    per_second_text,
     quota_violation,
     refused_token,
     whole_reply,
 )
-from simulated_market.messages import Framing, Reply, Request, encode_json, encode_xml
+from simulated_market.limits import Headers, KeyQuota, RateWindow
+from simulated_market.messages import Reply, Request, encode_json, encode_xml, refusal
+from simulated_market.reply_cache import ReplyCache
 from simulated_market.seeding import uniform
 from simulated_market.session_calendar import EASTERN
 from simulated_market.switches import FaultRule, Switches
@@ -34,10 +34,9 @@ from simulated_market.tradier import InvalidParameterError, Tradier
 from simulated_market.tradier_rows import spelled
 from simulated_market.world import World
 
-_BYTES_KEPT = 256_000_000
 _LOG_KEPT = 20_000
-_UNLIMITED = 100_000
 _HOST_CLOCK_STEP_S = 30.0
+Struck = tuple[FaultRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +78,13 @@ class Application:
         self.gauge: Callable[[], dict[str, object]] = dict  # the server adds what it counts
         self._recordings: dict[str, Reply] = {}
         self._stand_at(world, switches)
-        self._book = FaultBook.open(switches, monotonic())
-        self._window, self._used = -1, 0
-        self._asked: deque[float] = deque(maxlen=1000)
-        self._asked_today = 0
+        self._count_anew(FaultBook.open(switches, monotonic()))
 
     def set_switches(self, switches: Switches) -> None:
         """Takes other switches: counters and time spans start anew."""
         book = FaultBook.open(switches, self._monotonic())  # an unknown fault is refused before anything changes
         self._stand_at(self.world, switches)
-        self._book = book
-        self._window, self._asked_today = -1, 0
-        self._asked.clear()
+        self._count_anew(book)
 
     def replay(self, path: str, parameters: dict[str, str], reply: Reply) -> None:
         """Answers this path and these parameters with a recorded reply from now on, byte for byte."""
@@ -99,25 +93,25 @@ class Application:
     def handle(self, request: Request) -> Delivery:
         """The delivery for one request."""
         if request.path.startswith("/_"):
-            return Delivery(self._administration(request))
+            return Delivery(page(self, request))
         self._follow_host_clock()
         self.paths[request.path] += 1
         struck = self._book.strikes(request, self._monotonic())
         reply = self._reply(request, struck)
-        names = tuple(rule.fault for rule in struck)
-        question = request.identity
-        self.log.append(LogEntry(self._monotonic(), request.method, question, reply.status, names))
-        framing, conduct = reply.framing, Conduct.NORMAL
-        for name in names:
-            if name in CONDUCTS:
-                conduct, wanted = CONDUCTS[name]
-                framing = wanted or framing
-        reply = reply if framing is reply.framing else replace(reply, framing=framing)
+        faults, question = tuple(rule.fault for rule in struck), request.identity
+        self.log.append(LogEntry(self._monotonic(), request.method, question, reply.status, faults))
+        conduct, framing = next((CONDUCTS[name] for name in faults if name in CONDUCTS), (Conduct.NORMAL, None))
+        reply = reply if framing is None else replace(reply, framing=framing)
         return Delivery(reply, conduct, self._delay_s(question))
 
     def stats(self) -> dict[str, object]:
-        """Requests in all and by path, and how many a limit refused."""
-        return {"requests": self.paths.total(), "paths": dict(self.paths), "refused": self.refused}
+        """Requests in all and by path, how many a limit refused, and what the server counts."""
+        counts = {"requests": self.paths.total(), "paths": dict(self.paths), "refused": self.refused}
+        return counts | self.gauge()
+
+    def log_rows(self) -> list[dict[str, object]]:
+        """The latest requests as JSON objects, oldest first."""
+        return [asdict(entry) for entry in self.log]
 
     def date_header_s(self) -> float:
         """Epoch seconds of the Date header."""
@@ -134,163 +128,74 @@ class Application:
 
     # ---- one request
 
-    def _reply(self, request: Request, struck: tuple[FaultRule, ...]) -> Reply:
+    def _reply(self, request: Request, struck: Struck) -> Reply:
         if request.path == "/query":
             return self._alpha_vantage_reply(request, struck)
         if not self._tradier.knows(request.path):
-            return Reply(b"Not Found", 404, "Not Found", "text/plain", framing=Framing.LENGTH)
-        token = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
-        scheme = request.headers.get("authorization", "").startswith("Bearer ")
-        if not scheme or not token or self.switches.valid_token not in (None, token):
+            return refusal(404, "Not Found", "Not Found")
+        if not self._accepts(request.headers.get("authorization", "")):
             return refused_token()
-        rate_headers, limited = self._rate_window()
-        if limited is not None:
+        rate_headers, within_limit = self._window.take()
+        if not within_limit:
             self.refused += 1
-            return replace(limited, headers=rate_headers)
+            return _with_headers(quota_violation(self._window.expiry_text()), rate_headers)
         recorded = self._recordings.get(request.identity)
         reply = self._first_fault(struck, key="") or recorded or self._tradier_answer(request, struck)
-        if not reply.rate_headers:
-            return reply
-        own = {name for name, _ in reply.headers}
-        added = tuple(header for header in rate_headers if header[0] not in own)
-        return replace(reply, headers=(*reply.headers, *added))
+        return _with_headers(reply, rate_headers)
 
-    def _tradier_answer(self, request: Request, struck: tuple[FaultRule, ...]) -> Reply:
+    def _accepts(self, authorization: str) -> bool:
+        scheme, _, token = authorization.partition(" ")
+        return scheme == "Bearer" and bool(token.strip()) and self.switches.valid_token in {None, token.strip()}
+
+    def _tradier_answer(self, request: Request, struck: Struck) -> Reply:
         if request.path.startswith("/beta/") and not self.switches.beta_calendars:
             return no_product()
-        wants_json = "json" in request.headers.get("accept", "")
+        encode = _as_json if "json" in request.headers.get("accept", "") else _as_xml
         try:
             if struck:
-                return self._encoded(self._mutated(self._tradier.answer(request), struck), wants_json=wants_json)
-            key = f"{wants_json}{request.identity}"
-            return self._kept(key, lambda: self._encoded(self._tradier.answer(request), wants_json=wants_json))
+                return encode(self._mutated(self._tradier.answer(request), struck))
+            key = f"{encode.__name__}{request.identity}"
+            return self._replies.get(key, lambda: encode(self._tradier.answer(request)))
         except InvalidParameterError as error:
-            return Reply(
-                f"Invalid parameter, {error}".encode(), 400, "Bad Request", "text/plain", framing=Framing.LENGTH
-            )
+            return refusal(400, "Bad Request", f"Invalid parameter, {error}")
 
-    def _alpha_vantage_reply(self, request: Request, struck: tuple[FaultRule, ...]) -> Reply:
+    def _alpha_vantage_reply(self, request: Request, struck: Struck) -> Reply:
         key = request.parameters.get("apikey", "")
         if not key or self.switches.valid_key not in (None, key):
             return json_reply({"Error Message": MISSING_KEY_TEXT})
         if key == "demo":
             return json_reply(information(DEMO_KEY_TEXT))
-        refusal = self._alpha_vantage_limit(key)
-        if refusal is not None:
+        over_quota = self._quota.refusal(key)
+        if over_quota is not None:
             self.refused += 1
-            return json_reply(information(refusal))
-        recorded = self._recordings.get(request.identity)
-        fault = self._first_fault(struck, key=key)
-        if fault is not None or recorded is not None:
-            return fault or recorded or json_reply({})
+            return json_reply(information(over_quota))
+        put_in_place = self._first_fault(struck, key=key) or self._recordings.get(request.identity)
+        if put_in_place is not None:
+            return put_in_place
         if any(rule.fault in DATA_FAULTS for rule in struck):
             return self._spoiled(self._alpha_vantage.answer(request), struck)
-        return self._kept(request.identity, lambda: self._alpha_vantage.answer(request))
+        return self._replies.get(request.identity, lambda: self._alpha_vantage.answer(request))
 
-    def _spoiled(self, reply: Reply, struck: tuple[FaultRule, ...]) -> Reply:
+    def _spoiled(self, reply: Reply, struck: Struck) -> Reply:
         """The data faults in a JSON body; CSV has its own switches."""
         if "json" not in reply.content_type:
             return reply
         return replace(reply, body=encode_json(self._mutated(json.loads(reply.body), struck), indent=4))
 
-    def _first_fault(self, struck: tuple[FaultRule, ...], *, key: str) -> Reply | None:
-        expiry = self._expiry_text()
+    def _first_fault(self, struck: Struck, *, key: str) -> Reply | None:
+        expiry = self._window.expiry_text()
         replies = (whole_reply(rule.fault, key=key, expiry=expiry) for rule in struck)
         return next((reply for reply in replies if reply is not None), None)
 
-    def _mutated(self, answer: object, struck: tuple[FaultRule, ...]) -> object:
+    def _mutated(self, answer: object, struck: Struck) -> object:
         for rule in struck:
             answer = with_data_fault(answer, rule, self.switches.seed)
         return answer
-
-    @staticmethod
-    def _encoded(answer: object, *, wants_json: bool) -> Reply:
-        if wants_json:
-            return Reply(encode_json(answer))
-        return Reply(encode_xml(answer), content_type="application/xml;charset=UTF-8")
-
-    def _kept(self, key: str, build: Callable[[], Reply]) -> Reply:
-        kept = self._replies.get(key)
-        if kept is not None:
-            self._replies.move_to_end(key)
-            return kept
-        reply = build()
-        self._replies[key] = reply
-        self._reply_bytes += len(reply.body)
-        while self._reply_bytes > _BYTES_KEPT:
-            _, dropped = self._replies.popitem(last=False)
-            self._reply_bytes -= len(dropped.body)
-        return reply
-
-    # ---- limits
-
-    def _rate_window(self) -> tuple[tuple[tuple[str, str], ...], Reply | None]:
-        window = int(self._clock() // self.switches.rate_window_s)
-        if window != self._window:
-            self._window, self._used = window, 0
-        self._used += 1
-        allowed = _UNLIMITED if self.switches.rate_limit is None else self.switches.rate_limit
-        over = self.switches.rate_limit is not None and self._used > allowed
-        headers = (
-            ("X-Ratelimit-Allowed", str(allowed)),
-            ("X-Ratelimit-Used", str(self._used)),
-            ("X-Ratelimit-Available", str(max(allowed - self._used, 0))),
-            ("X-Ratelimit-Expiry", self._expiry_text()),
-        )
-        return (headers if self.switches.rate_headers else ()), quota_violation(self._expiry_text()) if over else None
-
-    def _expiry_text(self) -> str:
-        """The end of the running window, windows being aligned to the clock."""
-        length = self.switches.rate_window_s
-        end_s = (int(self._clock() // length) + 1) * length
-        return str(int(end_s * 1000) if self.switches.rate_expiry_unit == "ms" else int(end_s))
-
-    def _alpha_vantage_limit(self, key: str) -> str | None:
-        now = self._monotonic()
-        switches = self.switches
-        recent = sum(1 for at in self._asked if now - at < 1.0)
-        if switches.per_second is not None and recent >= switches.per_second:
-            return per_second_text()
-        if switches.per_day is not None and self._asked_today >= switches.per_day:
-            return daily_quota_text(key)
-        self._asked.append(now)
-        self._asked_today += 1
-        return None
 
     def _delay_s(self, question: str) -> float:
         jitter = self.switches.latency_jitter_ms
         drawn = jitter * uniform(self.switches.seed, "latency", question) if jitter else 0.0
         return (self.switches.latency_ms + drawn) / 1000.0
-
-    # ---- the service's own pages
-
-    def _administration(self, request: Request) -> Reply:
-        match request.path:
-            case "/_stats":
-                return Reply(encode_json(self.stats() | self.gauge()))
-            case "/_truth":
-                return self._truth(request.parameters.get("symbol", ""))
-            case "/_log":
-                return Reply(encode_json([asdict(entry) for entry in self.log]))
-            case "/_switches" if request.method == "POST":
-                return self._switched(request.body)
-            case "/_switches":
-                return Reply(encode_json(asdict(self.switches)))
-        return Reply(b"Not Found", 404, "Not Found", "text/plain", framing=Framing.LENGTH)
-
-    def _truth(self, ticker: str) -> Reply:
-        try:
-            truth = self.world.truth(ticker)
-        except LookupError as error:
-            return Reply(str(error).encode(), 404, "Not Found", "text/plain", framing=Framing.LENGTH)
-        return Reply(json.dumps(asdict(truth), default=str).encode())
-
-    def _switched(self, body: bytes) -> Reply:
-        try:
-            self.set_switches(Switches.from_json(json.loads(body)))
-        except ValueError as error:
-            return Reply(str(error).encode(), 400, "Bad Request", "text/plain", framing=Framing.LENGTH)
-        return Reply(encode_json(asdict(self.switches)))
 
     # ---- standing somewhere
 
@@ -304,14 +209,26 @@ class Application:
     def _stand_at(self, world: World, switches: Switches) -> None:
         self.world, self.switches = world, switches
         self._tradier, self._alpha_vantage = Tradier(world, switches), AlphaVantage(world, switches)
-        self._replies: OrderedDict[str, Reply] = OrderedDict()
-        self._reply_bytes = 0
+        self._replies = ReplyCache()
+
+    def _count_anew(self, book: FaultBook) -> None:
+        self._book = book
+        self._window = RateWindow(book.switches, self._clock)
+        self._quota = KeyQuota(book.switches, self._monotonic)
 
 
-def parse_target(method: str, target: str, headers: dict[str, str], body: bytes) -> Request:
-    """The request value of one request line, header fields and body; form fields join the query's."""
-    parts = urlsplit(target)
-    parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if method == "POST" and "form" in headers.get("content-type", ""):
-        parameters |= dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    return Request(method, parts.path, parameters, headers, body)
+def _with_headers(reply: Reply, rate_headers: Headers) -> Reply:
+    """The reply with the rate headers it does not set itself."""
+    if not reply.rate_headers:
+        return reply
+    own = {name for name, _ in reply.headers}
+    added = tuple(header for header in rate_headers if header[0] not in own)
+    return replace(reply, headers=(*reply.headers, *added))
+
+
+def _as_json(answer: object) -> Reply:
+    return Reply(encode_json(answer))
+
+
+def _as_xml(answer: object) -> Reply:
+    return Reply(encode_xml(answer), content_type="application/xml;charset=UTF-8")

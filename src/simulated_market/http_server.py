@@ -9,9 +9,9 @@ import struct
 from collections.abc import Callable
 from email.utils import formatdate
 
-from simulated_market.application import Application, Delivery, parse_target
+from simulated_market.application import Application, Delivery
 from simulated_market.faults import Conduct
-from simulated_market.messages import Framing, Reply
+from simulated_market.messages import Framing, Reply, parse_request
 
 _LARGEST_REQUEST = 4_000_000
 _DRIP_PAUSE_S = 0.2
@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
             return
         body, self._received = rest[: int(length)], rest[int(length) :]
         self._gauge.enter()
-        delivery = self._application.handle(parse_target(words[0], words[1], headers, body))
+        delivery = self._application.handle(parse_request(words[0], words[1], headers, body))
         keep_alive = headers.get("connection", "").lower() != "close" and words[2] == "HTTP/1.1"
         self._deliver(delivery, keep_alive=keep_alive)
 

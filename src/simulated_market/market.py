@@ -74,7 +74,7 @@ class SimulatedMarket:
 
     def stats(self) -> dict[str, object]:
         """Requests in all and by path, refusals by limits, connections, and the most requests at once."""
-        return self._on_loop(lambda: self._application.stats() | self._gauge.reading())
+        return self._on_loop(self._application.stats)
 
     def log(self) -> tuple[LogEntry, ...]:
         """The latest requests, oldest first."""

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from enum import Enum
+from urllib.parse import parse_qsl, urlsplit
 from xml.sax.saxutils import escape
 
 
@@ -53,6 +54,20 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
     framing: Framing = Framing.CHUNKED
     rate_headers: bool = True  # whether the rate window's headers go with it
+
+
+def refusal(status: int, reason: str, text: str) -> Reply:
+    """A plain-text error with its length."""
+    return Reply(text.encode(), status, reason, "text/plain", framing=Framing.LENGTH)
+
+
+def parse_request(method: str, target: str, headers: dict[str, str], body: bytes) -> Request:
+    """The request value of one request line, header fields and body; form fields join the query's."""
+    parts = urlsplit(target)
+    parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if method == "POST" and "form" in headers.get("content-type", ""):
+        parameters |= dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    return Request(method, parts.path, parameters, headers, body)
 
 
 def encode_json(value: object, *, indent: int | None = None) -> bytes:

@@ -97,7 +97,7 @@ def monthly_expiration(year: int, month: int) -> date:
 @lru_cache(maxsize=64)
 def _holidays(year: int) -> dict[date, str]:
     found = {day: name for day, name in _UNSCHEDULED.items() if day.year == year}
-    found |= {
+    found |= {  # June's first Monday less a week is May's last, also when May has five
         _nth_weekday(year, 1, _MONDAY, 3): "Martin Luther King, Jr. Day",
         _nth_weekday(year, 2, _MONDAY, 3): "Washington's Birthday",
         _easter(year) - timedelta(days=2): "Good Friday",
@@ -113,7 +113,6 @@ def _holidays(year: int) -> dict[date, str]:
         date(year, 1, 1).weekday() != _SATURDAY
     ):  # a Saturday New Year is not made up: the old year's books close on Friday
         found[_observed(date(year, 1, 1))] = "New Years Day"
-    # June's first Monday less a week is May's last, which also holds when May has five.
     return found
 
 

@@ -31,7 +31,7 @@ from simulated_market.tradier_rows import (
 from simulated_market.world import World
 
 _CONTRACT = re.compile(r"^([A-Z]{1,6}\d?)(\d{6})([CP])(\d{8})$")
-_SOME_LIST_LIMIT = 10
+_MOST_ROWS_FOUND = 10
 _MISSING = object()
 
 
@@ -254,12 +254,12 @@ class Tradier:
             found = self._world.listing(ticker).company
             if wanted and (ticker.startswith(wanted) or wanted in found.name.upper()):
                 rows.append(_security(ticker, found.exchange, found.kind, found.name))
-            if len(rows) == _SOME_LIST_LIMIT:
+            if len(rows) == _MOST_ROWS_FOUND:
                 break
         return self._container("securities", "security", rows)
 
     def _easy_to_borrow(self, _asked: dict[str, str]) -> object:
-        listed = (self._world.listing(ticker).company for ticker in self._world.tickers[:_SOME_LIST_LIMIT])
+        listed = (self._world.listing(ticker).company for ticker in self._world.tickers[:_MOST_ROWS_FOUND])
         rows = [_security(one.ticker, one.exchange, one.kind, one.name) for one in listed]
         return self._container("securities", "security", rows)
 

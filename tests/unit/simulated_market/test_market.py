@@ -17,7 +17,8 @@ import pytest
 from simulated_market import SimulatedMarket, Switches, World
 from simulated_market.__main__ import main
 from simulated_market.application import Application
-from simulated_market.messages import Request
+from simulated_market.messages import Reply, Request
+from simulated_market.reply_cache import ReplyCache
 from simulated_market.switches import FaultRule
 from tests.unit.simulated_market.conftest import FRIDAY_AFTERNOON, NEW_YORK, Ask
 
@@ -152,13 +153,16 @@ def test_bursts_are_forgotten_after_a_second(world: World) -> None:
     assert [b"per second" in body for body in bodies] == [False, True, False]
 
 
-def test_cached_replies_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulated_market.application._BYTES_KEPT", 15_000)
-    application = Application(world, Switches())
-    for symbol in ("AAPL", "MSFT", "KO"):
-        asked = {"symbol": symbol}
-        application.handle(Request("GET", "/v1/markets/history", asked, HEADERS))
-    assert len(application._replies) < 3
+def test_cached_replies_are_bounded_by_bytes_and_the_oldest_goes_first() -> None:
+    cache, built = ReplyCache(limit_bytes=100), []
+
+    def ask(name: str) -> None:
+        cache.get(name, lambda: built.append(name) or Reply(b"x" * 40))  # type: ignore[func-returns-value]
+
+    for name in ("a", "b", "a", "c", "a", "b"):
+        ask(name)
+    assert built == ["a", "b", "c", "b"]
+    assert len(cache) == 2
 
 
 def test_prepared_chains_are_answered_from_the_cache(market: SimulatedMarket, tradier: Ask) -> None:
