@@ -15,7 +15,7 @@ from ivcrush.infrastructure.database.moments import utc_text
 from ivcrush.infrastructure.database.repositories.analysis_repository import AnalysisRepository
 from ivcrush.infrastructure.database.repositories.earnings_repository import EarningsRepository
 from ivcrush.infrastructure.database.repositories.prices_repository import PricesRepository
-from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota
+from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota, ProviderAllowance
 from ivcrush.infrastructure.database.snapshot_codec import encode_snapshot
 from tests.unit.infrastructure.database.snapshots import ibm_analysis
 
@@ -339,3 +339,14 @@ def test_a_moment_is_stored_in_utc_and_one_without_a_zone_is_a_defect() -> None:
     assert utc_text(datetime(2026, 1, 1, tzinfo=UTC)) < utc_text(datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC))
     with pytest.raises(ValueError, match="no zone"):
         utc_text(datetime(2026, 5, 11))  # noqa: DTZ001
+
+
+def test_a_transport_spends_from_one_providers_allowance_until_it_is_told_to_stop(database: Database) -> None:
+    quota = DailyQuota(database)
+    allowance = ProviderAllowance(quota, "alpha_vantage", 2, now=lambda: MONDAY)
+    assert allowance.spend() == Ok(None)
+    assert value(quota.remaining("alpha_vantage", 2, MONDAY)) == 1
+    allowance.exhausted()
+    refused = allowance.spend()
+    assert isinstance(refused, Err)
+    assert refused.error.code is ErrorCode.QUOTA

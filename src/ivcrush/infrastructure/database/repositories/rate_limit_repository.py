@@ -5,7 +5,7 @@ provider's own refusal closes the door until midnight in New York. It never wait
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -75,6 +75,25 @@ class DailyQuota:
             return found
         closed = _closed(provider, limit, found.value, now)
         return Ok(0 if closed is not None else _left(limit, found.value))
+
+
+class ProviderAllowance:
+    """One provider's daily calls, as a transport asks for them; `now` is the real clock."""
+
+    def __init__(self, quota: DailyQuota, provider: str, limit: int, now: Callable[[], datetime]) -> None:
+        self._quota = quota
+        self._provider = provider
+        self._limit = limit
+        self._now = now
+
+    def spend(self) -> Result[None]:
+        """Count one call about to be made. Errors: QUOTA where none is left, DBERROR."""
+        taken = self._quota.take(self._provider, self._limit, self._now())
+        return taken if isinstance(taken, Err) else Ok(None)
+
+    def exhausted(self) -> None:
+        """Note the provider's refusal; where that cannot be kept, the next call meets the refusal again."""
+        self._quota.exhausted(self._provider, self._now())
 
 
 def _window(provider: str, now: datetime) -> tuple[str, str, str]:
