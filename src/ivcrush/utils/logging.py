@@ -109,8 +109,6 @@ class LineFormatter(logging.Formatter):
                 yield f"field_{key}" if key in _OWN_KEYS else self._safe(str(key)), self._scalar(value)
         if record.exc_info and record.exc_info[0] is not None:
             yield "exception", self._safe(self.formatException(record.exc_info), _LONGEST_TRACEBACK)
-        elif record.exc_text:
-            yield "exception", self._safe(record.exc_text, _LONGEST_TRACEBACK)
         if record.stack_info:
             yield "stack", self._safe(record.stack_info, _LONGEST_TRACEBACK)
 
