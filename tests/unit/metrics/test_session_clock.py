@@ -53,12 +53,9 @@ def test_the_reaction_session_of_an_unknown_timing_is_never_guessed() -> None:
         reaction_session(date(2026, 5, 15), Timing.UNKNOWN, CALENDAR)
 
 
-def test_the_reaction_begins_at_the_open_and_for_a_report_during_the_session_at_its_close() -> None:
-    day = date(2026, 5, 15)
-    assert not reaction_has_begun(day, Timing.BMO, moment(15, 9, 29), CALENDAR)
-    assert reaction_has_begun(day, Timing.BMO, moment(15, 9, 30), CALENDAR)
-    assert not reaction_has_begun(day, Timing.DMH, moment(15, 15, 59), CALENDAR)
-    assert reaction_has_begun(day, Timing.DMH, moment(15, 16), CALENDAR)
+def test_the_reaction_begins_at_the_open_of_its_session() -> None:
+    assert not reaction_has_begun(date(2026, 5, 15), moment(15, 9, 29), CALENDAR)
+    assert reaction_has_begun(date(2026, 5, 15), moment(15, 9, 30), CALENDAR)
 
 
 def test_the_first_expiration_is_the_first_that_still_trades_in_the_reaction_session() -> None:

@@ -11,24 +11,23 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from ivcrush.application.metrics import black76, session_clock
-from ivcrush.application.metrics.event_variance import (
-    LEVEL_SD,
-    LEVEL_SD_FROM_OPTIONS,
-    MISFIT_ERRORS,
-    TermVariances,
-    fit_event,
-    two_expiration_variances,
-)
-from ivcrush.application.metrics.session_clock import SessionClock
+from ivcrush.application.metrics import session_clock
+from ivcrush.application.metrics.event_move import EventMove, estimate_event_move
+from ivcrush.application.metrics.event_variance import MISFIT_ERRORS
+from ivcrush.application.metrics.session_clock import SessionClock, variance_days_per_year
 from ivcrush.application.metrics.surface import ExpirationSurface
 from ivcrush.application.metrics.surface_builder import build_surfaces
 from ivcrush.domain.analysis import ImpliedMove
-from ivcrush.domain.enums import Timing
+from ivcrush.domain.enums import SessionState, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.types import MarketSnapshot
 
+# Further out, ambient variance swallows the event and the next report is near.
 LONGEST_DAYS = 110
+FAT_TAILED_BEND = 0.03
+SUSPECT_ERRORS = 3.0
+# An event worth suspecting has the variance of this many ordinary sessions.
+LEAST_SESSIONS_OF_A_SUSPECT = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +65,7 @@ def _read(snapshot: MarketSnapshot, timing: Timing, flags: tuple[str, ...]) -> R
     """The reading for one session of the report."""
     request, calendar = snapshot.request, snapshot.calendar
     reaction = session_clock.reaction_session(request.report_date, timing, calendar)
-    if session_clock.reaction_has_begun(reaction, timing, snapshot.as_of, calendar):
+    if session_clock.reaction_has_begun(reaction, snapshot.as_of, calendar):
         return err(
             ErrorCode.INVALID,
             f"{request.ticker}: the stock already trades on the report of {request.report_date} ({timing}) "
@@ -127,12 +126,8 @@ def _usable_surfaces(
         if left > 0 and (chain.expiration == event or (count in (0, 1) and chain.expiration <= last))
     ]
     excluded = any(count is None or count > 1 for count in counts)
-    surfaces = build_surfaces(
-        snapshot,
-        [chain for chain, _ in kept],
-        spot,
-        [count or 1 if chain.expiration >= reaction else 0 for chain, count in kept],
-    )
+    reports = [count or 1 if chain.expiration >= reaction else 0 for chain, count in kept]
+    surfaces = build_surfaces(snapshot, [chain for chain, _ in kept], spot, reports, reaction)
     return surfaces, excluded
 
 
@@ -148,94 +143,67 @@ class _Setting:
 
 
 def _event_move(snapshot: MarketSnapshot, setting: _Setting, flags: tuple[str, ...]) -> Result[ImpliedMoveReading]:
-    """The fit on three clocks and what it means in percent."""
-    surfaces, event, spot = setting.surfaces, setting.event, setting.spot
-    timing, reaction = setting.timing, setting.reaction
-    days = [each.expiration for each in surfaces]
-    before = snapshot.calendar.previous_session(reaction)
-    clock = SessionClock.to_closes(snapshot.as_of, [*days, before, reaction], snapshot.calendar)
-    fits = []
-    for weight in (session_clock.CLOSED_DAY_WEIGHT, *session_clock.CONTESTED_CLOSED_DAY_WEIGHTS):
-        terms = _terms(surfaces, clock, weight)
-        prior = _ambient_prior(snapshot, terms)
-        if isinstance(prior, Err):
-            return prior
-        fits.append(fit_event(terms, *prior.value))
-    fit = fits[0]
-    if fit.jump_variance <= 0 or fit.day_variance <= 0:
-        return err(
-            ErrorCode.NODATA,
-            f"{snapshot.request.ticker}: the options hold no extra variance for the report of "
-            f"{snapshot.request.report_date} (event variance {fit.jump_variance:.2e} ± {fit.jump_se:.1e})",
-        )
-    sigma = fit.day_variance**0.5
-    model = max(abs(other.day_variance - fit.day_variance) for other in fits[1:]) / 2
-    error = float(np.hypot(fit.day_se, model)) * max(1.0, fit.worst_misfit / MISFIT_ERRORS)
-    low, high = (max(fit.day_variance + side * 1.645 * error, 0.0) ** 0.5 for side in (-1, 1))
-    move = 100 * black76.straddle_fraction(sigma)
-    nearest = int(np.argmin(np.abs(event.strikes - event.forward)))
-    annual = fit.ambient_rate / session_clock.variance_days_per_year() * session_clock.variance_days_per_year()
-    more = [
-        ("event_variance_not_significant", fit.jump_variance < 2 * fit.jump_se),
-        ("term_structure_misfit", fit.worst_misfit > MISFIT_ERRORS),
-        ("single_expiry_uses_prior_ambient", len(surfaces) == 1),
-    ]
-    return Ok(
-        ImpliedMoveReading(
-            ImpliedMove(
-                expiration=event.expiration,
-                spot=spot,
-                forward=event.forward,
-                atm_strike=float(event.strikes[nearest]),
-                straddle_cost=event.straddle,
-                straddle_pct=100 * event.straddle / spot,
-                jump_sigma_pct=100 * fit.jump_variance**0.5,
-                event_sigma_pct=100 * sigma,
-                event_move_pct=move,
-                event_move_se_pct=100 * error / (2 * sigma) * (2 / np.pi) ** 0.5,
-                event_move_interval_90_pct=(
-                    100 * black76.straddle_fraction(low),
-                    100 * black76.straddle_fraction(high),
-                ),
-                ambient_vol_pct=100 * max(annual, 0.0) ** 0.5,
-                event_share=min(1.0, fit.jump_variance / event.atm_variance),
-                method="two expirations" if len(surfaces) == 2 else f"term structure of {len(surfaces)} expirations",
-                flags=(*flags, *event.flags, *(name for name, holds in more if holds)),
-            ),
-            surfaces,
-            event,
-            timing,
-            reaction,
-        )
+    """The estimate in percent and dollars, with everything odd about it."""
+    surfaces, event, reaction = setting.surfaces, setting.event, setting.reaction
+    closes = [*(each.expiration for each in surfaces), snapshot.calendar.previous_session(reaction), reaction]
+    clock = SessionClock.to_closes(snapshot.as_of, closes, snapshot.calendar)
+    realised = None if snapshot.realised is None else snapshot.realised.annual
+    estimate = estimate_event_move(surfaces, event, clock, realised)
+    if isinstance(estimate, Err):
+        return err(estimate.error.code, f"{snapshot.request.ticker}: {estimate.error.message}")
+    found = estimate.value
+    move = ImpliedMove(
+        expiration=event.expiration,
+        spot=setting.spot,
+        forward=event.forward,
+        atm_strike=float(event.strikes[np.argmin(np.abs(event.strikes - event.forward))]),
+        straddle_cost=event.straddle,
+        straddle_pct=100 * event.straddle / setting.spot,
+        jump_sigma_pct=100 * found.jump_sigma,
+        event_sigma_pct=100 * found.event_sigma,
+        event_move_pct=100 * found.move,
+        event_move_se_pct=100 * found.standard_error,
+        event_move_interval_90_pct=(100 * found.interval_90[0], 100 * found.interval_90[1]),
+        ambient_vol_pct=100 * found.ambient_vol,
+        event_share=min(1.0, found.jump_variance / event.atm_variance),
+        method=_method(surfaces),
+        flags=(*flags, *event.flags, *_flags(snapshot, setting, found, clock)),
     )
+    return Ok(ImpliedMoveReading(move, surfaces, event, setting.timing, reaction))
 
 
-def _terms(surfaces: tuple[ExpirationSurface, ...], clock: SessionClock, weight: float) -> TermVariances:
-    times = clock.variance_time(weight) / session_clock.variance_days_per_year(weight)
-    return TermVariances(
-        variance=np.array([each.atm_variance for each in surfaces]),
-        variance_se=np.array([each.atm_variance_se for each in surfaces]),
-        time=times[:-2],
-        reports=np.array([each.reports_before for each in surfaces]),
-        day_start=float(times[-2]),
-        day_end=float(times[-1]),
-    )
+def _method(surfaces: tuple[ExpirationSurface, ...]) -> str:
+    if len(surfaces) == 1:
+        return "one expiration less past ordinary volatility"
+    return f"event variance over {len(surfaces)} expirations"
 
 
-def _ambient_prior(snapshot: MarketSnapshot, terms: TermVariances) -> Result[tuple[float, float]]:
-    """Mean ambient variance a year and its relative standard deviation."""
-    if snapshot.realised is not None:
-        return Ok((1.05 * snapshot.realised.annual**2, LEVEL_SD))
-    after = np.flatnonzero(terms.reports == 1)
-    before = np.flatnonzero(terms.reports == 0)
-    if len(after) >= 2:
-        first, last = int(after[0]), int(after[-1])
-        _, rate = two_expiration_variances(
-            float(terms.variance[first]), float(terms.time[first]), float(terms.variance[last]), float(terms.time[last])
-        )
-        return Ok((max(rate, 0.05 * float(terms.variance[first] / terms.time[first])), LEVEL_SD_FROM_OPTIONS))
-    if len(before):
-        return Ok((float(terms.variance[before[-1]] / terms.time[before[-1]]), LEVEL_SD_FROM_OPTIONS))
-    return err(
-        ErrorCode.NODATA, f"{snapshot.request.ticker}: one expiration and no past volatility; one more is needed"
-    )
+def _flags(snapshot: MarketSnapshot, setting: _Setting, found: EventMove, clock: SessionClock) -> list[str]:
+    shape = found.shape
+    significant = abs(shape.bend) > 2 * shape.standard_error
+    flags = {
+        "single_expiry_uses_prior_ambient": len(setting.surfaces) == 1,
+        "event_variance_not_significant": found.jump_variance < 2 * found.jump_se,
+        "term_structure_misfit": found.worst_misfit > MISFIT_ERRORS,
+        "event_date_suspect": _date_suspect(setting, found, clock),
+        "concave_smile": significant and shape.bend < 0,
+        "fat_tailed_smile": significant and shape.bend > FAT_TAILED_BEND,
+        "quotes_off_hours": snapshot.calendar.state_at(snapshot.as_of) is not SessionState.OPEN,
+    }
+    return [name for name, holds in flags.items() if holds]
+
+
+def _date_suspect(setting: _Setting, found: EventMove, clock: SessionClock) -> bool:
+    """Whether the variance jumps between two other expirations by more than where the calendar puts the report.
+
+    Jumps are forward variances less ordinary variance; the other one must be beyond its noise, and an event of its own.
+    """
+    variance = np.array([0.0, *(each.atm_variance for each in setting.surfaces)])
+    error = np.array([0.0, *(each.atm_variance_se for each in setting.surfaces)])
+    time = np.concatenate(((0.0,), clock.variance_time()[:-2])) / variance_days_per_year()
+    excess = np.diff(variance) - found.ambient_vol**2 * np.diff(time)
+    noise = np.hypot(error[1:], error[:-1])
+    own = next(index for index, each in enumerate(setting.surfaces) if each.reports_before > 0)
+    others = np.delete(excess - SUSPECT_ERRORS * noise, own)
+    session = found.ambient_vol**2 / variance_days_per_year()
+    return bool((others > max(float(excess[own]), LEAST_SESSIONS_OF_A_SUSPECT * session)).any())

@@ -40,10 +40,9 @@ def reaction_session(report_date: date, timing: Timing, calendar: MarketCalendar
     return calendar.session_on_or_after(report_date)
 
 
-def reaction_has_begun(reaction: date, timing: Timing, as_of: datetime, calendar: MarketCalendar) -> bool:
-    """Whether the stock already trades on the report: after the reaction session's open, for DMH its close."""
-    known_at = calendar.closes_at(reaction) if timing is Timing.DMH else calendar.opens_at(reaction)
-    return as_of >= known_at
+def reaction_has_begun(reaction: date, as_of: datetime, calendar: MarketCalendar) -> bool:
+    """Whether the stock may already trade on the report: from the reaction session's open on."""
+    return as_of >= calendar.opens_at(reaction)
 
 
 def first_expiration(expirations: Iterable[date], reaction: date) -> date | None:

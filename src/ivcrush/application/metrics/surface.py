@@ -17,7 +17,8 @@ class ExpirationSurface:
     included): `log_moneyness` ln(K/F), `total_stdev` IV·√T, `stdev_se` its standard error, `is_call` which right.
     `atm_variance` is (IV·√T)² at the forward with its standard error; `straddle` the at-the-forward straddle in
     dollars, discounted; `years` calendar days over 365 to the expiration's close. `reports_before` counts the
-    company's reports that react before the expiration. `rejected` counts quotes by reason code.
+    company's reports that react before the expiration. `rejected` counts quotes by reason code. `curvature` is b of
+    σ(z)/σ(0) = 1 + slope·z + b·z² at the forward, z in standard deviations; a standard error of 0 says not measured.
     """
 
     expiration: date
@@ -36,6 +37,8 @@ class ExpirationSurface:
     reports_before: int
     rejected: tuple[tuple[str, int], ...]
     flags: tuple[str, ...]
+    curvature: float = 0.0
+    curvature_se: float = 0.0
 
     @property
     def atm_iv(self) -> float:

@@ -10,35 +10,44 @@ from datetime import date
 
 import numpy as np
 
-from ivcrush.application.metrics import black76, session_clock
+from ivcrush.application.metrics import black76
+from ivcrush.application.metrics.carry import carry_of, exercise_context
+from ivcrush.application.metrics.early_exercise import exercise_premiums
 from ivcrush.application.metrics.forward import Carry, Forwards, imply_forwards, rough_stdev
 from ivcrush.application.metrics.hygiene import QuoteGrid, Reason, inspect_quotes
 from ivcrush.application.metrics.smile import SmileFit, SmilePoints, fit_smiles, smile_points
 from ivcrush.application.metrics.surface import ExpirationSurface
-from ivcrush.domain.market_calendar import NEW_YORK
-from ivcrush.domain.types import Dividend, MarketSnapshot, OptionChain
+from ivcrush.domain.types import MarketSnapshot, OptionChain
 
 HARD_TO_BORROW = 0.05
+# Fewer strikes do not tell a bent smile from a noisy one.
+LEAST_STRIKES_OF_A_SMILE = 7
 MANY_OUTLIERS = 0.2
 IMPRECISE = 0.1
 VENDOR_IV_AGE_S = 5400.0
 
 
 def build_surfaces(
-    snapshot: MarketSnapshot, chains: Sequence[OptionChain], spot: float, reports: Sequence[int]
+    snapshot: MarketSnapshot, chains: Sequence[OptionChain], spot: float, reports: Sequence[int], reaction: date
 ) -> tuple[ExpirationSurface, ...]:
     """The surface of every chain that has a usable volatility, in the order given; chains must not be expired.
 
     `reports` counts the company's reports before each chain's expiration, `spot` is in dollars.
     """
     grid = inspect_quotes(chains, snapshot.as_of, spot)
-    carry = _carry(snapshot, grid.expirations, spot)
+    carry = carry_of(snapshot, grid.expirations, spot)
     premium = np.zeros(grid.mid.shape)
     scale = rough_stdev(grid, carry.forward())
     forwards = imply_forwards(grid, carry, premium, scale)
     scale = np.where(scale > 0, scale, 0.2)
     points = smile_points(grid, forwards.forward, carry.discount, premium, scale)
     fit = fit_smiles(points, scale)
+    context = exercise_context(snapshot, grid.expirations, fit.stdev**2, reports, reaction)
+    premium = exercise_premiums(grid, carry, forwards, fit, context)
+    if premium.any():
+        forwards = imply_forwards(grid, carry, premium, scale)
+        points = smile_points(grid, forwards.forward, carry.discount, premium, scale)
+        fit = fit_smiles(points, scale)
     grid.reject(fit.outliers, Reason.OUTLIER)
     cleaned = _Cleaned(snapshot, chains, reports, grid, carry, forwards, points, fit)
     return tuple(_surface(cleaned, row) for row in range(len(chains)) if fit.stdev[row] > 0)
@@ -56,21 +65,6 @@ class _Cleaned:
     forwards: Forwards
     points: SmilePoints
     fit: SmileFit
-
-
-def _carry(snapshot: MarketSnapshot, expirations: Sequence[date], spot: float) -> Carry:
-    years = session_clock.years_to_close(snapshot.as_of, expirations, snapshot.calendar)
-    rate = np.log1p(snapshot.settings.risk_free_rate_pct / 100)
-    today = snapshot.as_of.astimezone(NEW_YORK).date()
-    dividends = [
-        sum(_grown(each, end, rate) for each in snapshot.dividends if today < each.ex_date <= end)
-        for end in expirations
-    ]
-    return Carry(spot, years, np.exp(-rate * years), np.array(dividends, dtype=np.float64))
-
-
-def _grown(dividend: Dividend, expiration: date, rate: float) -> float:
-    return dividend.amount * float(np.exp(rate * (expiration - dividend.ex_date).days / 365))
 
 
 def _surface(cleaned: _Cleaned, row: int) -> ExpirationSurface:
@@ -97,6 +91,8 @@ def _surface(cleaned: _Cleaned, row: int) -> ExpirationSurface:
         reports_before=cleaned.reports[row],
         rejected=chain.dropped + grid.rejected(row),
         flags=tuple(_flags(cleaned, row)),
+        curvature=float(fit.curvature[row]) if fit.strikes[row] >= LEAST_STRIKES_OF_A_SMILE else 0.0,
+        curvature_se=float(fit.curvature_se[row]) if fit.strikes[row] >= LEAST_STRIKES_OF_A_SMILE else 0.0,
     )
 
 
