@@ -95,4 +95,4 @@ def _text(raw: msgspec.Raw) -> str | None:
     if not bytes(raw).startswith(b'"'):
         return None
     text = decode(raw, str)
-    return None if isinstance(text, Err) else text.value
+    return bytes(raw).decode("utf-8", "replace") if isinstance(text, Err) else text.value

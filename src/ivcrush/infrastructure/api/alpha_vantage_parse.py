@@ -203,17 +203,17 @@ def _one_a_quarter(reports: Iterable[PastReport]) -> list[PastReport]:
 
 
 def _one_a_date(reports: Iterable[PastReport]) -> list[PastReport]:
-    """One report a date: that of the quarter that fits, the latest of several."""
+    """One report a date: that of the latest quarter that fits, its session unknown where the rows contradict."""
     kept: list[PastReport] = []
     for _, group in groupby(sorted(reports, key=lambda report: report.report_date), key=lambda r: r.report_date):
         same = list(group)
         if len(same) == 1:
             kept += same
-        else:
-            chosen = max(
-                same, key=lambda r: (_is_plausible(r), r.fiscal_period_end or date.min, r.timing is not Timing.UNKNOWN)
-            )
-            kept.append(replace(chosen, flags=(*chosen.flags, "duplicate_report_date")))
+            continue
+        chosen = max(same, key=lambda report: (_is_plausible(report), report.fiscal_period_end or date.min))
+        named = {report.timing for report in same} - {Timing.UNKNOWN}
+        timing = named.pop() if len(named) == 1 else Timing.UNKNOWN
+        kept.append(replace(chosen, timing=timing, flags=(*chosen.flags, "duplicate_report_date")))
     return kept
 
 

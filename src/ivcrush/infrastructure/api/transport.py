@@ -25,6 +25,7 @@ from ivcrush.infrastructure.api.json_wire import BOM
 from ivcrush.utils.circuit_breaker import CircuitBreaker
 from ivcrush.utils.rate_limiter import RateLimiter, Slot, Window
 from ivcrush.utils.retry import Retry, Retryable, RetryPolicy
+from ivcrush.utils.text import printable
 
 if TYPE_CHECKING:
     import httpx
@@ -351,10 +352,7 @@ class Transport:
 
     def _told(self, error: AppError) -> AppError:
         """The error as people may see it: host first, secrets out before anything is cut, one printable line."""
-        printable = "".join(c if c.isprintable() else " " for c in self._redact(error.message))
-        line = " ".join(printable.split())
-        if len(line) > _LONGEST_MESSAGE:
-            line = line[:_LONGEST_MESSAGE] + "…"
+        line = printable(" ".join(self._redact(error.message).split()), _LONGEST_MESSAGE)
         return AppError(error.code, f"{self._endpoint.host}: {line}", error.context)
 
     def _client(self) -> "httpx.AsyncClient":

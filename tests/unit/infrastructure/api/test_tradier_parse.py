@@ -1,0 +1,202 @@
+"""Quotes, expirations, bars, clock and calendar out of Tradier's bytes, in every shape in which they have been sent."""
+
+import json
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import pytest
+
+from ivcrush.domain.enums import SessionState
+from ivcrush.domain.errors import Err, ErrorCode, Ok
+from ivcrush.domain.market_calendar import SessionDay
+from ivcrush.domain.types import DailyBar, MarketClock, Ticker
+from ivcrush.infrastructure.api.tradier_parse import (
+    parse_bars,
+    parse_clock,
+    parse_expirations,
+    parse_quotes,
+    parse_session_days,
+)
+
+IBM, BRK = Ticker("IBM"), Ticker("BRK.B")
+NOTHING: list[Any] = [None, {}, [], "null", ""]
+IBM_QUOTE = {
+    "symbol": "IBM",
+    "description": "Intl Business Machines",
+    "bid": 231.3,
+    "ask": 231.5,
+    "last": 231.4,
+    "prevclose": 229,
+    "bid_date": 1705072235000,
+    "ask_date": 1705072245000,
+    "trade_date": 1705072233914,
+    "average_volume": 54243871,
+}
+
+
+def body(content: Any) -> bytes:
+    return json.dumps(content).encode()
+
+
+def quotes_of(*rows: Any, **more: Any) -> bytes:
+    return body({"quotes": {"quote": rows[0] if len(rows) == 1 else list(rows), **more}})
+
+
+def test_a_lone_quote_is_read_with_the_later_of_its_sides_moments() -> None:
+    result = parse_quotes(quotes_of(IBM_QUOTE), [IBM])
+    assert isinstance(result, Ok)
+    quote = result.value[IBM]
+    assert (quote.bid, quote.ask, quote.last, quote.previous_close) == (231.3, 231.5, 231.4, 229.0)
+    assert quote.quoted_at == datetime(2024, 1, 12, 15, 10, 45, tzinfo=UTC)
+    assert quote.traded_at == datetime(2024, 1, 12, 15, 10, 33, 914000, tzinfo=UTC)
+    assert (quote.average_volume, quote.description) == (54243871, "Intl Business Machines")
+
+
+def test_slashed_symbols_come_back_with_a_dot_and_what_was_not_asked_for_is_left_out() -> None:
+    result = parse_quotes(
+        quotes_of(IBM_QUOTE, {"symbol": "BRK/B", "bid": 1, "ask": 2}, {"symbol": "IBM260522C00100000"}), [BRK]
+    )
+    assert isinstance(result, Ok)
+    assert list(result.value) == [BRK]
+
+
+def test_unmatched_symbols_are_absent() -> None:
+    only = body({"quotes": {"unmatched_symbols": {"symbol": "SEFDF"}}})
+    assert parse_quotes(only, [Ticker("SEFDF")]) == Ok({})
+    both = quotes_of(IBM_QUOTE, unmatched_symbols={"symbol": ["A", "B"]})
+    assert isinstance(result := parse_quotes(both, [IBM, Ticker("A")]), Ok)
+    assert list(result.value) == [IBM]
+
+
+@pytest.mark.parametrize("bad", [None, "NaN", -3.0, "Infinity", 0])
+def test_a_price_that_is_none_is_no_market_and_no_last_trade(bad: Any) -> None:
+    sent = IBM_QUOTE | dict.fromkeys(["bid", "ask", "last", "prevclose", "average_volume"], bad)
+    result = parse_quotes(quotes_of(sent), [IBM])
+    assert isinstance(result, Ok)
+    quote = result.value[IBM]
+    assert (quote.bid, quote.ask, quote.last, quote.previous_close, quote.average_volume) == (0.0, 0.0, None, None, 0)
+
+
+@pytest.mark.parametrize("epoch", [0, None, -1, 9e18, "NaN"])
+def test_a_moment_no_market_has_seen_is_none(epoch: Any) -> None:
+    sent = IBM_QUOTE | {"bid_date": epoch, "ask_date": epoch, "trade_date": epoch}
+    result = parse_quotes(quotes_of(sent), [IBM])
+    assert isinstance(result, Ok)
+    assert result.value[IBM].quoted_at is None
+    assert result.value[IBM].traded_at is None
+
+
+def test_one_unreadable_quote_costs_that_quote() -> None:
+    result = parse_quotes(quotes_of(IBM_QUOTE, {"symbol": ["BRK/B"]}, {"bid": 1}), [IBM, BRK])
+    assert isinstance(result, Ok)
+    assert list(result.value) == [IBM]
+
+
+@pytest.mark.parametrize("parse", [
+    lambda raw: parse_quotes(raw, [IBM]),
+    lambda raw: parse_expirations(raw, IBM),
+    lambda raw: parse_bars(raw, IBM, date(2019, 1, 1), date(2019, 12, 31)),
+    parse_clock,
+    parse_session_days,
+])  # fmt: skip
+@pytest.mark.parametrize("raw", [b"", b"<html>", b'{"quotes":', b"[1]"])
+def test_what_is_no_json_object_is_invalid(parse: Any, raw: bytes) -> None:
+    result = parse(raw)
+    assert isinstance(result, Err)
+    assert result.error.code is ErrorCode.INVALID
+
+
+@pytest.mark.parametrize("content", [
+    {"expirations": {"date": ["2026-06-18", "2026-05-22"]}},
+    {"expirations": {"expiration": [
+        {"date": "2026-06-18", "expiration_type": "standard", "strikes": {"strike": 9.0}}, {"date": "2026-05-22"},
+    ]}},
+    {"expirations": {"date": ["2026-05-22", "not a date", "2026-06-18", None]}},
+])  # fmt: skip
+def test_expirations_rise_in_both_shapes(content: Any) -> None:
+    assert parse_expirations(body(content), IBM) == Ok((date(2026, 5, 22), date(2026, 6, 18)))
+
+
+@pytest.mark.parametrize("key", ["date", "expiration"])
+def test_a_lone_expiration_is_one(key: str) -> None:
+    sent = "2026-05-22" if key == "date" else {"date": "2026-05-22"}
+    assert parse_expirations(body({"expirations": {key: sent}}), IBM) == Ok((date(2026, 5, 22),))
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_every_way_to_say_none_is_nodata(nothing: Any, depth: int) -> None:
+    for outer, inner, parse in [
+        ("expirations", "date", lambda raw: parse_expirations(raw, IBM)),
+        ("history", "day", lambda raw: parse_bars(raw, IBM, date(2019, 1, 1), date(2019, 12, 31))),
+    ]:
+        content = [{}, {outer: nothing}, {outer: {inner: nothing}}][depth]
+        result = parse(body(content))
+        assert isinstance(result, Err)
+        assert result.error.code is ErrorCode.NODATA
+
+
+def day(text: str, **changes: Any) -> dict[str, Any]:
+    return {"date": text, "open": 154.89, "high": 158.85, "low": 154.23, "close": 157.92, "volume": 37039737} | changes
+
+
+def bars(*rows: Any) -> Any:
+    content = {"history": {"day": rows[0] if len(rows) == 1 else list(rows)}}
+    return parse_bars(body(content), IBM, date(2019, 1, 2), date(2019, 1, 4))
+
+
+def test_bars_rise_and_stay_within_the_days_asked_for() -> None:
+    result = bars(day("2019-01-04"), day("2019-01-02", close=158), day("2019-01-01"), day("2019-01-07"))
+    assert isinstance(result, Ok)
+    assert [bar.session.day for bar in result.value] == [2, 4]
+    assert result.value[0] == DailyBar(date(2019, 1, 2), 154.89, 158.85, 154.23, 158.0, 37039737)
+
+
+@pytest.mark.parametrize("bad", [None, "NaN", 0, -1, "-", "Infinity"])
+def test_a_bar_without_four_positive_prices_is_left_out(bad: Any) -> None:
+    result = bars(day("2019-01-02", close=bad), day("2019-01-03"))
+    assert isinstance(result, Ok)
+    assert [bar.session.day for bar in result.value] == [3]
+
+
+def test_a_lone_bar_without_volume_is_a_bar() -> None:
+    result = bars(day("2019-01-02", volume=None))
+    assert isinstance(result, Ok)
+    assert result.value[0].volume == 0
+
+
+def test_no_bars_names_ticker_and_days() -> None:
+    result = bars(day("2019-02-02"))
+    assert isinstance(result, Err)
+    assert result.error.message == "IBM: Tradier has no daily bars from 2019-01-02 to 2019-01-04"
+
+
+def test_the_clock_gives_state_and_moment() -> None:
+    sent = {"clock": {"date": "2019-05-06", "state": "open", "timestamp": 1557156988, "next_state": "postmarket"}}
+    expected = MarketClock(SessionState.OPEN, datetime(2019, 5, 6, 15, 36, 28, tzinfo=UTC))
+    assert parse_clock(body(sent)) == Ok(expected)
+
+
+@pytest.mark.parametrize(
+    "clock", [None, {}, {"state": "asleep", "timestamp": 1557156988}, {"state": "open", "timestamp": 0}]
+)
+def test_a_clock_without_a_known_state_and_moment_is_invalid(clock: Any) -> None:
+    assert isinstance(parse_clock(body({"clock": clock})), Err)
+
+
+def test_the_calendar_takes_the_closing_time_and_nothing_from_the_description() -> None:
+    days = [
+        {"date": "2025-11-28", "status": "open", "description": "Market is open", "open": {"end": "13:00"}},
+        {"date": "2025-11-27", "status": "closed", "description": "Market is open"},
+        {"date": "2025-11-26", "status": "open", "open": {"start": "09:30", "end": "16:00"}},
+        {"date": "2025-11-25", "status": "open"},
+        {"date": "2025-11-24", "status": "open", "open": {"end": "late"}},
+        {"date": "2025-11-99", "status": "open", "open": {"end": "16:00"}},
+    ]
+    assert parse_session_days(body({"calendar": {"month": 11, "days": {"day": days}}})) == Ok(
+        (
+            SessionDay(date(2025, 11, 26), time(16, 0)),
+            SessionDay(date(2025, 11, 27), None),
+            SessionDay(date(2025, 11, 28), time(13, 0)),
+        )
+    )
