@@ -1,4 +1,4 @@
-"""Which contracts exist: expirations (Friday weeklies, monthlies, year-end leaps) and strikes on the exchanges' grid.
+"""Which contracts exist: Friday weeklies, monthlies, January leaps, a fund's quarter ends, and strikes on a grid.
 
 It prices nothing.
 """
@@ -34,6 +34,9 @@ def expirations(company: Company, today: date) -> tuple[Expiration, ...]:
             day = session_on_or_before(friday)
             if day >= today:
                 found.setdefault(day, "weeklys")
+    if company.kind == "etf":
+        for day in _quarter_ends(today):
+            found.setdefault(day, "quarterlys")
     return tuple(Expiration(day, found[day]) for day in sorted(found))
 
 
@@ -59,6 +62,13 @@ def _monthlies(today: date) -> list[date]:
     first = today.year * 12 + today.month - 1
     months = {first + n for n in range(7)} | {12 * (today.year + 1), 12 * (today.year + 2)}
     return [monthly_expiration(month // 12, month % 12 + 1) for month in sorted(months)]
+
+
+def _quarter_ends(today: date) -> list[date]:
+    """The last session of this and the next two calendar quarters; funds list options on them."""
+    first = today.year * 4 + (today.month - 1) // 3
+    starts = (date((first + n) // 4, 3 * ((first + n) % 4) + 1, 1) for n in (1, 2, 3))
+    return [session_on_or_before(start - timedelta(days=1)) for start in starts]
 
 
 def _step(forward: float, deviation: float, liquidity: float) -> float:

@@ -187,6 +187,20 @@ def test_company_without_weeklies_lists_third_fridays_only(world: World) -> None
     assert {one.kind for one in world.expirations("BF.B")} == {"standard"}
 
 
+def test_a_fund_lists_quarter_ends_beside_weeklies_and_monthlies(world: World) -> None:
+    ends = [one.day for one in world.expirations("SPY") if one.kind == "quarterlys"]
+    assert ends == [date(2026, 6, 30), date(2026, 9, 30), date(2026, 12, 31)]
+
+
+def test_a_company_without_options_reports_all_the_same() -> None:
+    many = World(seed=7, as_of=FRIDAY_AFTERNOON, size=400)
+    bare = next(ticker for ticker in many.tickers if not many.listing(ticker).company.has_options)
+    truth = many.truth(bare)
+    assert many.expirations(bare) == ()
+    assert (truth.expiration, truth.straddle_pct) == (None, None)
+    assert truth.event_move_pct > 0.0
+
+
 def test_the_expiring_series_is_gone_after_the_close() -> None:
     evening = World(seed=7, as_of=datetime(2026, 5, 15, 16, 5, tzinfo=NEW_YORK), size=2)
     assert evening.expirations("AAPL")[0].day == date(2026, 5, 22)
