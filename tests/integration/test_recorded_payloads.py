@@ -23,6 +23,7 @@ from ivcrush.infrastructure.api.alpha_vantage_parse import (
     parse_scheduled_reports,
     parse_splits,
 )
+from ivcrush.infrastructure.api.dialect import Answer, RateHeaders, Verdict
 from ivcrush.infrastructure.api.option_chain_parse import parse_chain
 from ivcrush.infrastructure.api.tradier_dialect import TradierDialect
 from ivcrush.infrastructure.api.tradier_parse import (
@@ -32,7 +33,6 @@ from ivcrush.infrastructure.api.tradier_parse import (
     parse_quotes,
     parse_session_days,
 )
-from ivcrush.infrastructure.api.transport import Answer, RateHeaders, Verdict
 
 pytestmark = pytest.mark.shared
 NOW = datetime(2026, 6, 15, 16, 0, tzinfo=UTC)

@@ -187,6 +187,13 @@ async def test_a_refused_token_is_tried_twice_and_then_never_again() -> None:
         assert len(server.requests) == 2
 
 
+async def test_a_single_401_amid_other_trouble_does_not_end_the_provider() -> None:
+    acts = [answer(503, b""), answer(503, b""), answer(401, b"Invalid Access Token"), answer(200, DATA)]
+    async with provider(*acts) as (transport, _, _):
+        assert error_of(await transport.send(CLOCK)).code is ErrorCode.AUTH
+        assert isinstance(await transport.send(CLOCK), Ok)
+
+
 async def test_a_passing_401_is_survived() -> None:
     async with provider(answer(401, b"Invalid Access Token"), answer(200, DATA)) as (transport, _, _):
         assert isinstance(await transport.send(CLOCK), Ok)

@@ -22,14 +22,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Retryable:
-    """A disappointment that may pass: after `wait_s` where the provider named it, else after a backoff.
-
-    `max_attempts` is a limit of its own, below the policy's, for what hardly ever passes.
-    """
+    """A disappointment that may pass: after `wait_s` where the provider named it, else after a backoff."""
 
     error: AppError
     wait_s: float | None = None
-    max_attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +53,11 @@ class Retry:
 
     async def call(self, operation: Callable[[], Awaitable[Ok[T] | Err | Retryable]]) -> Result[T]:
         """The first outcome that is not `Retryable`, or the error of the last attempt."""
-        from tenacity import AsyncRetrying, retry_if_result
+        from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
 
         attempts = AsyncRetrying(
             retry=retry_if_result(lambda outcome: isinstance(outcome, Retryable)),
-            stop=self._is_last,
+            stop=stop_after_attempt(self._policy.max_attempts),
             wait=self._wait_s,
             sleep=self._sleep,
             retry_error_callback=_last_outcome,
@@ -72,11 +68,6 @@ class Retry:
 
         outcome: Ok[T] | Err | Retryable = await attempts(attempt)
         return Err(outcome.error) if isinstance(outcome, Retryable) else outcome
-
-    def _is_last(self, state: "RetryCallState") -> bool:
-        own_limit = _retryable(state).max_attempts
-        limit = self._policy.max_attempts
-        return state.attempt_number >= (limit if own_limit is None else min(limit, own_limit))
 
     def _wait_s(self, state: "RetryCallState") -> float:
         named_s = _retryable(state).wait_s

@@ -65,13 +65,6 @@ async def test_the_providers_wait_is_honoured_up_to_65_seconds(named_s: float, w
     assert waits == [waited_s]
 
 
-async def test_a_smaller_limit_of_its_own_holds() -> None:
-    waits: list[float] = []
-    outcome = await retry_with(waits, RetryPolicy(3)).call(scripted(*[Retryable(DOWN, max_attempts=2)] * 2))
-    assert outcome == Err(DOWN)
-    assert len(waits) == 1
-
-
 @pytest.mark.parametrize("fault", [TypeError, asyncio.CancelledError, KeyboardInterrupt])
 async def test_exceptions_pass_at_once(fault: type[BaseException]) -> None:
     calls = 0

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import msgspec
 
 from ivcrush.domain.errors import AppError, Err, ErrorCode
+from ivcrush.infrastructure.api.dialect import Answer, RateHeaders, Verdict
 from ivcrush.infrastructure.api.json_wire import decode, top_level
-from ivcrush.infrastructure.api.transport import Answer, RateHeaders, Verdict
 
 _COMPLAINTS = ("Information", "Note", "Error Message")
 _CSV_HEADER = re.compile(rb"[A-Za-z_]+,[A-Za-z_,]+\r?\n")
@@ -52,8 +52,6 @@ _BY_WORDS = (
 
 class AlphaVantageDialect:
     """Alpha Vantage's `/query`, JSON and CSV."""
-
-    provider = "Alpha Vantage"
 
     def judge(self, answer: Answer) -> Verdict:
         """Data, a passing failure, or a lasting one."""

@@ -92,9 +92,10 @@ def parse_chain(body: bytes, ticker: Ticker, expiration: date) -> Result[OptionC
         return _nothing_usable(ticker, expiration, _counted(np.zeros(0, np.int64), read.value.unreadable))
     # From here on by column: a zip over tuples is what Python does fastest.
     *columns, rights, symbols, roots, kinds, greeks = zip(*map(astuple, read.value.good), strict=True)
-    *model, computed_at = zip(*(astuple(one or _NO_GREEKS) for one in greeks), strict=True)
+    given = [one or _NO_GREEKS for one in greeks] if None in greeks else greeks
+    *model, computed_at = zip(*map(astuple, given), strict=True)
     numbers = _table([*columns, *model])
-    is_put = np.fromiter(map("put".__eq__, rights), np.bool_, len(rights))
+    is_put = np.frombuffer(bytes(map("put".__eq__, rights)), np.bool_)
     faults = _faults(numbers, rights, _foreign(roots, symbols, ticker.replace(".", "")))
     _mark_duplicates(faults, numbers[0], is_put)
     dropped = _counted(faults, read.value.unreadable)
@@ -143,9 +144,10 @@ def _faults(numbers: FloatArray, rights: Sequence[str], foreign: list[bool] | No
     """For each row 0, or one more than the index of the first reason to drop it; duplicates are not looked for."""
     strike, bid, ask, shares = numbers[0], numbers[1], numbers[2], numbers[9]
     faults = np.zeros(len(rights), dtype=np.int64)
-    faults[bid > ask] = 5
-    faults[(bid < 0) | (ask < 0)] = 4
-    faults[(shares != 100) & (shares != 0)] = 3
+    if not ((strike > 0) & (bid >= 0) & (bid <= ask) & (shares == 100)).all():
+        faults[bid > ask] = 5
+        faults[(bid < 0) | (ask < 0)] = 4
+        faults[(shares != 100) & (shares != 0)] = 3
     if foreign is not None:
         faults[foreign] = 2
     faults[strike <= 0] = 1
@@ -214,7 +216,7 @@ def _older_s(bid_at: FloatArray, ask_at: FloatArray) -> FloatArray:
 
 def _latest(moments: Sequence[str | None]) -> datetime | None:
     """The latest readable moment (sent as UTC without saying so)."""
-    for text in sorted({moment for moment in moments if moment}, reverse=True):
+    for text in sorted(filter(None, set(moments)), reverse=True):
         try:
             return datetime.fromisoformat(text).replace(tzinfo=UTC)
         except ValueError:

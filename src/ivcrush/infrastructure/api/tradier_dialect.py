@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 
 from ivcrush.domain.errors import AppError, Err, ErrorCode
+from ivcrush.infrastructure.api.dialect import Answer, RateHeaders, Verdict
 from ivcrush.infrastructure.api.json_wire import top_level
-from ivcrush.infrastructure.api.transport import Answer, RateHeaders, Verdict
 from ivcrush.utils.rate_limiter import MAX_SERVER_WAIT_S, epoch_seconds
 
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?")
@@ -20,8 +20,6 @@ _TOKEN_FAULTS = ("access_token_expired", "invalid_access_token", "apiproduct")
 
 class TradierDialect:
     """Tradier market data, production and sandbox alike."""
-
-    provider = "Tradier"
 
     def judge(self, answer: Answer) -> Verdict:
         """Data, a passing failure, or a lasting one; the provider's own words go into the message."""
@@ -70,7 +68,7 @@ def _judge_body(body: bytes) -> Verdict:
 def _token_refused(said: str) -> Verdict:
     """A token is asked about twice, since the same call has been seen to succeed a moment later; then never again."""
     error = _error(ErrorCode.AUTH, f"token refused: {_fault_text(said)}")
-    return Verdict(error, again=True, wait_s=1.0, max_attempts=2, ends_provider=True)
+    return Verdict(error, again=True, wait_s=1.0, tolerated=1, ends_provider=True)
 
 
 def _fault_text(said: str) -> str:

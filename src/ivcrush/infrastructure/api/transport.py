@@ -12,15 +12,15 @@ the total time of one request from connecting to the last byte; waiting for a to
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result
 from ivcrush.infrastructure.api.body import read_body
+from ivcrush.infrastructure.api.dialect import Answer, Dialect, Verdict
 from ivcrush.infrastructure.api.json_wire import BOM
 from ivcrush.utils.circuit_breaker import CircuitBreaker
 from ivcrush.utils.rate_limiter import RateLimiter, Slot, Window
@@ -47,73 +47,12 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back, unjudged: header names in lower case, the body decoded and without a byte-order mark."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    received_at: datetime
-
-    @property
-    def served_at(self) -> datetime | None:
-        """The provider's own clock, None where it gave none."""
-        try:
-            moment = parsedate_to_datetime(self.headers.get("date", ""))
-        except ValueError:
-            return None
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
 class Reply:
     """A body worth reading."""
 
     status: int
     body: bytes
     served_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an answer means; without an error its body is data.
-
-    `again` allows another attempt, after `wait_s` where it is known, `max_attempts` in all where that is less than the
-    policy's. `sick` counts for the breaker. `ends_provider` means that nothing more is asked of it in this process.
-    """
-
-    error: AppError | None = None
-    again: bool = False
-    wait_s: float | None = None
-    max_attempts: int | None = None
-    sick: bool = False
-    ends_provider: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RateHeaders:
-    """A provider's words on its current window; the expiry as it was sent, in seconds or milliseconds."""
-
-    allowed: float
-    available: float
-    expires_at_epoch: float
-
-
-class Dialect(Protocol):
-    """How one provider speaks."""
-
-    @property
-    def provider(self) -> str:
-        """Its name for people."""
-        ...
-
-    def judge(self, answer: Answer) -> Verdict:
-        """What an answer means; redirects never get here."""
-        ...
-
-    def rate_headers(self, headers: Mapping[str, str]) -> RateHeaders | None:
-        """What the headers say of the rate window, None where they say nothing usable."""
-        ...
 
 
 class DailyAllowance(Protocol):
@@ -253,10 +192,7 @@ class Transport:
         if self._ended is not None:
             return Err(self._ended)
         verdicts: list[Verdict] = []
-        outcome = await self._retry.call(lambda: self._attempt(request, verdicts))
-        if isinstance(outcome, Err) and verdicts and verdicts[-1].ends_provider:
-            self._ended = outcome.error
-        return outcome
+        return await self._retry.call(lambda: self._attempt(request, verdicts))
 
     async def aclose(self) -> None:
         """Closes the connections; the transport may be used again."""
@@ -278,10 +214,13 @@ class Transport:
             assert answer is not None
             return Ok(Reply(answer.status, answer.body, answer.served_at))
         error = self._told(verdict.error)
-        if not verdict.again:
-            return Err(error)
-        _log.info("attempt %d: %s", len(verdicts), error)
-        return Retryable(error, verdict.wait_s, verdict.max_attempts)
+        alike = sum(1 for one in verdicts if one.error is not None and one.error.code is error.code)
+        if verdict.again and (verdict.tolerated is None or alike <= verdict.tolerated):
+            _log.info("attempt %d: %s", len(verdicts), error)
+            return Retryable(error, verdict.wait_s)
+        if verdict.ends_provider:
+            self._ended = error
+        return Err(error)
 
     async def _exchange(self, request: Request, slot: Slot, repeated: bool) -> tuple[Verdict, Answer | None]:
         spent = self._allowance.spend() if self._allowance is not None else Ok(None)

@@ -7,7 +7,7 @@ import pytest
 
 from ivcrush.domain.errors import ErrorCode
 from ivcrush.infrastructure.api.alpha_vantage_dialect import AlphaVantageDialect
-from ivcrush.infrastructure.api.transport import Answer, Verdict
+from ivcrush.infrastructure.api.dialect import Answer, Verdict
 
 NOW = datetime(2026, 5, 15, 20, 0, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from ivcrush.domain.errors import ErrorCode
+from ivcrush.infrastructure.api.dialect import Answer, RateHeaders, Verdict
 from ivcrush.infrastructure.api.tradier_dialect import TradierDialect
-from ivcrush.infrastructure.api.transport import Answer, RateHeaders, Verdict
 
 NOW = datetime(2024, 6, 28, 16, 6, 1, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -44,7 +44,7 @@ def test_a_refused_token_is_tried_once_more_after_a_second_and_then_never_again(
     verdict = judge(status, body)
     assert verdict.error is not None
     assert verdict.error.code is ErrorCode.AUTH
-    assert (verdict.again, verdict.wait_s, verdict.max_attempts) == (True, 1.0, 2)
+    assert (verdict.again, verdict.wait_s, verdict.tolerated) == (True, 1.0, 1)
     assert verdict.ends_provider
     assert not verdict.sick
 
@@ -95,7 +95,7 @@ def test_a_lasting_refusal_is_never_asked_again(status: int, body: str, code: Er
 
 def test_a_404_may_pass_and_does_not_count_for_the_breaker() -> None:
     verdict = judge(404, "<html>")
-    assert (verdict.again, verdict.sick, verdict.max_attempts) == (True, False, None)
+    assert (verdict.again, verdict.sick, verdict.tolerated) == (True, False, None)
 
 
 @pytest.mark.parametrize(
