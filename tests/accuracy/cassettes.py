@@ -6,7 +6,6 @@ A cassette is `{as_of, quotes, chains, history, dividends, earnings, earnings_ca
 import csv
 import gzip
 import io
-import itertools
 import json
 from datetime import date, datetime
 from pathlib import Path
@@ -14,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ivcrush.application.metrics.earnings_moves import ex_earnings_volatility
 from ivcrush.application.metrics.session_clock import reaction_session
 from ivcrush.domain.enums import DateStatus, ReportSource, Timing
 from ivcrush.domain.market_calendar import MarketCalendar
 from ivcrush.domain.types import (
     AnalysisRequest,
+    DailyBar,
     Dividend,
     EvaluationSettings,
     MarketSnapshot,
@@ -101,22 +102,20 @@ def chain_of(symbol: str, expiration: date, rows: list[dict[str, Any]]) -> Optio
 
 
 def realised_of(cassette: dict[str, Any], symbol: str, calendar: MarketCalendar) -> RealisedVolatility | None:
-    """Ordinary daily log returns of the cassette's last year of bars, reaction sessions left out."""
+    """Ordinary daily log returns of the cassette's bars, reaction sessions left out."""
     days = cassette["history"].get(symbol, [])
     reactions = {
         reaction_session(date.fromisoformat(row["reportedDate"]), _TIMINGS[row["reportTime"]], calendar)
         for row in cassette["earnings"].get(symbol, {}).get("quarterlyEarnings", [])
         if row["reportTime"] in _TIMINGS
     }
-    returns = [
-        np.log(this["close"] / before["close"])
-        for before, this in itertools.pairwise(days)
-        if calendar.previous_session(date.fromisoformat(this["date"])) == date.fromisoformat(before["date"])
-        and date.fromisoformat(this["date"]) not in reactions
-    ][-252:]
-    if len(returns) < 20:
+    bars = [
+        DailyBar(date.fromisoformat(day["date"]), day["open"], day["high"], day["low"], day["close"], day["volume"])
+        for day in days
+    ]
+    if not bars:
         return None
-    return RealisedVolatility(float(np.std(returns) * 252**0.5), len(returns), date.fromisoformat(days[-1]["date"]))
+    return ex_earnings_volatility(bars, reactions, calendar, through=bars[-1].session)
 
 
 def _column(rows: list[dict[str, Any] | None], name: str) -> np.ndarray:

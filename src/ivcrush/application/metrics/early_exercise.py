@@ -40,13 +40,14 @@ def exercise_premiums(
     """Dollars by which each quote exceeds its European value, shape (E, 2, M); 0 where that is less than the spread."""
     premium = np.zeros(grid.mid.shape)
     known = fit.stdev > 0
-    if not known.any():
+    borrow = forwards.borrow if forwards.significant_borrow else 0.0
+    if not known.any() or (context.rate <= 0 and borrow == 0 and not any(context.dividends)):
         return premium
     terms = [
         ExerciseTerms(
             float(carry.years[row]),
             context.rate,
-            forwards.borrow,
+            borrow,
             context.dividends[row],
             float(context.lumps[row]),
             context.lump_years,

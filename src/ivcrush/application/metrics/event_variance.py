@@ -6,22 +6,24 @@ Dubinsky, Johannes, Kaeck and Seeger (RFS 32(2), 2019) have the model; two expir
 give their closed form. Everything is in total variance and variance time; `implied_move.py` makes percent of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ivcrush.domain.types import FloatArray, IntArray
+from ivcrush.domain.types import BoolArray, FloatArray, IntArray
 
 # Relative to the mean ambient variance: how wrong its level is, how much more or less the next weeks hold, and how much
 # the rate wanders; rates a year of variance time.
 LEVEL_SD = 0.5
-TILT_SD, TILT_RATE = 0.7, 8.0
-WANDER_SD, WANDER_RATE = 0.25, 12.0
+TILT_SD, TILT_RATE = 0.6, 8.0
+WANDER_SD, WANDER_RATE = 0.2, 12.0
 # Market makers' smiles disagree with any model by this share of the variance.
-MODEL_NOISE = 0.01
+MODEL_NOISE = 0.008
 # Without realised volatility the level is read off the same expirations, and worth less.
 LEVEL_SD_FROM_OPTIONS = 1.0
 MISFIT_ERRORS = 3.0
+# The event's own prior is flat: this many times the variance of its expiration.
+VAGUE = 30.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,19 +38,34 @@ class TermVariances:
     day_start: float
     day_end: float
 
+    def only(self, rows: BoolArray) -> "TermVariances":
+        """The same with fewer expirations."""
+        return replace(
+            self,
+            variance=self.variance[rows],
+            variance_se=self.variance_se[rows],
+            time=self.time[rows],
+            reports=self.reports[rows],
+        )
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class EventFit:
     """The posterior of one fit, total variances: the jump's, the reaction session's (jump and ordinary variance), the
     ambient variance a year of variance time around the report, and the largest leave-one-out error in standard errors.
+
+    `day_se` has everything in it, `day_quote_se` the part that quotes and smiles have; `day_gains` (E,) is by how much
+    the session's variance rises with each expiration's.
     """
 
     jump_variance: float
     jump_se: float
     day_variance: float
     day_se: float
+    day_quote_se: float
     ambient_rate: float
     worst_misfit: float
+    day_gains: FloatArray
 
 
 def two_expiration_variances(first: float, first_time: float, second: float, second_time: float) -> tuple[float, float]:
@@ -67,8 +84,8 @@ def fit_event(terms: TermVariances, ambient_mean: float, level_sd: float) -> Eve
     mean = ambient_mean * times
     count = len(terms.time)
     holds = (terms.reports > 0).astype(np.float64)
-    vague = (10 * float(terms.variance.max())) ** 2
-    noise = terms.variance_se**2 + (MODEL_NOISE * terms.variance) ** 2
+    vague = (VAGUE * float(terms.variance[terms.reports > 0][0])) ** 2
+    noise = terms.variance_se**2 + (MODEL_NOISE * _expected(terms, ambient_mean)) ** 2
     observed = covariance[:count, :count] + vague * np.outer(holds, holds) + np.diag(noise)
     precision = np.linalg.inv(observed)
     pull = precision @ (terms.variance - mean[:count])
@@ -82,6 +99,7 @@ def fit_event(terms: TermVariances, ambient_mean: float, level_sd: float) -> Eve
     means = np.array((0.0, mean @ day)) + links @ pull
     variances = base - np.einsum("ki,ij,kj->k", links, precision, links)
     errors = np.sqrt(np.maximum(variances, 1e-30))
+    gains = links[1] @ precision
     ambient_day = mean @ day + link_day @ pull
     misfit = np.abs(pull) / np.sqrt(np.diag(precision))
     return EventFit(
@@ -89,9 +107,37 @@ def fit_event(terms: TermVariances, ambient_mean: float, level_sd: float) -> Eve
         float(errors[0]),
         float(means[1]),
         float(errors[1]),
+        float(np.sqrt(gains**2 @ noise)),
         float(ambient_day / (terms.day_end - terms.day_start)),
         float(misfit.max()),
+        gains,
     )
+
+
+def monotone_rows(terms: TermVariances, ambient_mean: float, level_sd: float) -> BoolArray:
+    """The expirations (E,) to fit so that none after the event's raises the event's move by being dearer.
+
+    Extrapolating a term structure backwards gives far expirations a small gain of either sign. Of two later ones the
+    dearer must mean more ordinary variance, never more event: those with a positive gain are left out, one after the
+    other.
+    """
+    rows = np.ones(len(terms.variance), dtype=np.bool_)
+    later = np.flatnonzero(terms.reports > 0)[1:]
+    while True:
+        gains = fit_event(terms.only(rows), ambient_mean, level_sd).day_gains
+        of_later = gains[np.isin(np.flatnonzero(rows), later)]
+        if not (of_later > 0).any():
+            return rows
+        kept = np.flatnonzero(rows)
+        rows[kept[np.isin(kept, later)][np.argmax(of_later)]] = False
+
+
+def _expected(terms: TermVariances, ambient_mean: float) -> FloatArray:
+    """What each total variance should about be, by the event's expiration and the prior alone, shape (E,)."""
+    holds = terms.reports > 0
+    event = int(np.argmax(holds))
+    after = terms.variance[event] + ambient_mean * (terms.time - terms.time[event])
+    return np.where(holds, after, ambient_mean * terms.time)
 
 
 def _integrated_covariance(times: FloatArray, level_sd: float) -> FloatArray:

@@ -55,6 +55,11 @@ class Forwards:
     inconsistent: BoolArray
     from_parity: BoolArray
 
+    @property
+    def significant_borrow(self) -> bool:
+        """Whether the borrow rate is more than noise of spreads and spot."""
+        return abs(self.borrow) > 2 * self.borrow_se
+
 
 def rough_stdev(grid: QuoteGrid, forward: FloatArray) -> FloatArray:
     """A total standard deviation good to a third, for windows: the middle time value of the three nearest pairs.

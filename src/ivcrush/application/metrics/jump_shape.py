@@ -14,7 +14,7 @@ from math import erf, exp, pi, sqrt
 
 # Before its smile is seen a jump is lognormal, give or take this much curvature of its own; ordinary variance dilutes
 # it with the square of the jump's share, as it does kurtosis.
-PRIOR_SD = 0.15
+PRIOR_SD = 0.08
 # The most that either mixture can be bent before one of its components has no width.
 LEAST_BEND, MOST_BEND = -0.45, 0.5
 # Fat tails: one report in five comes from the wider component.

@@ -29,7 +29,7 @@ _TERMS = 5
 _HELD = 1e8
 NEAR = 1.0
 TUKEY = 4.685
-_L1_STEPS, _TUKEY_STEPS = 4, 4
+_L1_STEPS, _TUKEY_STEPS = 3, 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +111,8 @@ def fit_smiles(points: SmilePoints, stdev: FloatArray) -> SmileFit:
         robust = _biweight(size, scale)
     level = np.where(strike_count > 0, np.maximum(beta[:, 0], 0.0), 0.0)
     error = window.standard_errors(robust * scale, inverse)
+    outliers = np.zeros(points.used.shape, dtype=np.bool_)
+    window.unpack(robust == 0, outliers)
     # z is in units of `stdev`; slope and curvature are asked for in units of the level itself.
     unit = np.maximum(level, 1e-300)
     return SmileFit(
@@ -122,7 +124,7 @@ def fit_smiles(points: SmilePoints, stdev: FloatArray) -> SmileFit:
         strike_count.astype(np.float64),
         np.count_nonzero(strikes & (np.abs(points.z).max(axis=1) < NEAR), axis=1).astype(np.float64),
         window.one_sided(),
-        window.unpacked(robust == 0, points.used.shape),
+        outliers,
     )
 
 
@@ -188,14 +190,12 @@ class _Window:
     def one_sided(self) -> BoolArray:
         """Whether all strikes lie on one side of the forward, shape (E,)."""
         above, below = np.any(self.used & (self.z >= 0), axis=1), np.any(self.used & (self.z <= 0), axis=1)
-        return np.logical_not(above & below)
+        one_sided: BoolArray = np.logical_not(above & below)
+        return one_sided
 
-    def unpacked(self, marks: BoolArray, shape: tuple[int, ...]) -> BoolArray:
-        """Marks of packed points back on the grid."""
-        flat = np.zeros((shape[0], shape[1] * shape[2]), dtype=np.bool_)
-        np.put_along_axis(flat, self.position, marks & self.used, axis=1)
-        marked: BoolArray = flat.reshape(shape)
-        return marked
+    def unpack(self, marks: BoolArray, grid: BoolArray) -> None:
+        """Write marks of packed points into a grid (E, 2, M)."""
+        np.put_along_axis(grid.reshape(len(grid), -1), self.position, marks & self.used, axis=1)
 
 
 def _biweight(size: FloatArray, scale: FloatArray) -> FloatArray:

@@ -110,6 +110,6 @@ def _flags(cleaned: _Cleaned, row: int) -> list[str]:
         "many_outlier_quotes": bool(outliers > MANY_OUTLIERS * (usable + outliers)),
         "vendor_iv_stale": age is not None and age > VENDOR_IV_AGE_S,
         "adjusted_contracts_dropped": any("adjusted" in reason for reason, _ in chain.dropped),
-        "hard_to_borrow": abs(forwards.borrow) > max(HARD_TO_BORROW, 2 * forwards.borrow_se),
+        "hard_to_borrow": forwards.significant_borrow and abs(forwards.borrow) > HARD_TO_BORROW,
     }
     return [name for name, holds in found.items() if holds]
