@@ -20,6 +20,7 @@ from ivcrush.domain.types import Ticker
 from ivcrush.infrastructure.api.alpha_vantage import AlphaVantageClient, alpha_vantage_transport
 from ivcrush.infrastructure.api.tradier import TradierClient, tradier_transport
 from ivcrush.infrastructure.api.transport import Bounds, Reply, Request, RequestCounts, Resilience, Transport
+from ivcrush.utils.rate_limiter import Window
 from ivcrush.utils.redaction import Redactor
 from ivcrush.utils.retry import RetryPolicy
 from tests.integration.fault_server import Act, FaultServer, answer, drip, fault_server, head, raw, reset, silence
@@ -54,7 +55,7 @@ def transport_to(url: str, waits: Waits, *, timeout_s: float = 5.0, max_body_byt
     return tradier_transport(
         url,
         TOKEN,
-        per_minute=1000,
+        windows=(Window(1000, 60.0),),
         bounds=Bounds(timeout_s, max_body_bytes, max_concurrent=4),
         resilience=resilience(waits),
         redact=Redactor([TOKEN, KEY]),
@@ -265,7 +266,12 @@ async def test_a_token_that_no_header_can_carry_is_a_matter_of_configuration_and
     waits = Waits()
     async with fault_server(answer(200, DATA)) as server:
         transport = tradier_transport(
-            server.url, TOKEN + "\n", per_minute=10, bounds=Bounds(), resilience=resilience(waits), redact=Redactor([])
+            server.url,
+            TOKEN + "\n",
+            windows=(Window(10, 60.0),),
+            bounds=Bounds(),
+            resilience=resilience(waits),
+            redact=Redactor([]),
         )
         error = error_of(await transport.send(CLOCK))
         await transport.aclose()
@@ -280,7 +286,7 @@ async def test_a_defect_of_ours_is_neither_wrapped_nor_retried() -> None:
     async with fault_server(answer(200, DATA)) as server:
         broken = Resilience(utc_now=defective, monotonic=lambda: waits.now, sleep=waits.sleep)
         transport = tradier_transport(
-            server.url, TOKEN, per_minute=10, bounds=Bounds(), resilience=broken, redact=Redactor([])
+            server.url, TOKEN, windows=(Window(10, 60.0),), bounds=Bounds(), resilience=broken, redact=Redactor([])
         )
         with pytest.raises(TypeError, match="ours"):
             await transport.send(CLOCK)
@@ -431,8 +437,7 @@ async def alpha_vantage(
     async with fault_server(*acts) as server:
         transport = alpha_vantage_transport(
             server.url + "/query",
-            per_second=1,
-            per_minute=5,
+            windows=(Window(1, 1.0), Window(5, 60.0)),
             bounds=Bounds(),
             resilience=resilience(waits),
             redact=Redactor([KEY]),

@@ -135,6 +135,11 @@ class MarketCalendar:
             raise ValueError(f"{day} is no session")
         return datetime.combine(day, closing, NEW_YORK)
 
+    def last_finished_session(self, moment: datetime) -> date:
+        """The newest session that had closed by an aware moment."""
+        day = moment.astimezone(NEW_YORK).date()
+        return day if self.is_session(day) and moment >= self.closes_at(day) else self.previous_session(day)
+
     def state_at(self, moment: datetime) -> SessionState:
         """What the exchange is doing at an aware moment."""
         local = moment.astimezone(NEW_YORK)

@@ -90,6 +90,10 @@ class EarningsStore(Protocol):
         """The current expectation of reports in [start, end], rising by date."""
         ...
 
+    def calendar_seen_at(self, ticker: Ticker) -> Result[datetime | None]:
+        """When a source last named a coming report of the company, None for never."""
+        ...
+
     def save_dividends(self, ticker: Ticker, dividends: Sequence[Dividend], seen_at: datetime) -> Result[None]:
         """Replace the company's dividends by what its provider says now."""
         ...

@@ -5,7 +5,7 @@ that was judged to be data, `parse_*` (in `alpha_vantage_parse`) turns bytes int
 parameter, the only place Alpha Vantage takes it, and never comes back in a value or a message.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from ivcrush.domain.errors import Err, Ok, Result
@@ -26,8 +26,7 @@ from ivcrush.utils.rate_limiter import Window
 def alpha_vantage_transport(
     base_url: str,
     *,
-    per_second: int,
-    per_minute: int,
+    windows: Sequence[Window],
     bounds: Bounds,
     resilience: Resilience,
     redact: Callable[[str], str],
@@ -37,7 +36,7 @@ def alpha_vantage_transport(
     return resilience.transport(
         Endpoint(base_url),
         AlphaVantageDialect(),
-        windows=(Window(per_second, 1.0), Window(per_minute, 60.0)),
+        windows=windows,
         bounds=bounds,
         redact=redact,
         allowance=allowance,

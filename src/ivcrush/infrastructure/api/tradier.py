@@ -28,11 +28,16 @@ LONGEST_QUERY = 2_000  # characters; longer lists of symbols go by POST, as the 
 
 
 def tradier_transport(
-    base_url: str, token: str, *, per_minute: int, bounds: Bounds, resilience: Resilience, redact: Callable[[str], str]
+    base_url: str,
+    token: str,
+    *,
+    windows: Sequence[Window],
+    bounds: Bounds,
+    resilience: Resilience,
+    redact: Callable[[str], str],
 ) -> Transport:
     """The way to Tradier; nothing is opened before the first request."""
     endpoint = Endpoint(base_url, (("Authorization", f"Bearer {token}"), ("Accept", "application/json")))
-    windows = (Window(per_minute, 60.0),)
     return resilience.transport(endpoint, TradierDialect(), windows=windows, bounds=bounds, redact=redact)
 
 

@@ -12,11 +12,11 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from ivcrush.domain.enums import DateStatus, ReportSource, Timing
-from ivcrush.domain.errors import Ok, Result
+from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.types import Dividend, ScheduledReport, Ticker
 from ivcrush.infrastructure.database.connection import Database, Row, select
 from ivcrush.infrastructure.database.flag_words import flags_text, parse_flags
-from ivcrush.infrastructure.database.moments import utc_text
+from ivcrush.infrastructure.database.moments import parse_utc_text, utc_text
 
 # Two dates closer than this are spellings of one quarter's report: quarterly reports lie 60 days and more apart.
 SAME_REPORT_DAYS: Final = 45
@@ -31,6 +31,7 @@ _INSERT = f"""INSERT INTO earnings_calendar ({_COLUMNS}, first_seen, last_seen)
 _SEE_AGAIN = """UPDATE earnings_calendar SET status = ?, name = ?, flags = ?, last_seen = max(last_seen, ?)
     WHERE number = ?"""
 _SUPERSEDE = "UPDATE earnings_calendar SET superseded_at = max(first_seen, ?) WHERE number = ?"
+_SEEN_AT = "SELECT max(last_seen) FROM earnings_calendar WHERE ticker = ? AND superseded_at IS NULL"
 _INSERT_DIVIDEND = "INSERT INTO dividends (ticker, ex_date, amount, seen_at) VALUES (?, ?, ?, ?)"
 _DIVIDENDS = """SELECT ex_date, amount FROM dividends
     WHERE ticker = ? AND ex_date BETWEEN ? AND ? ORDER BY ex_date, number"""
@@ -95,6 +96,11 @@ class EarningsRepository:
         """The current expectation in [start, end], rising by date, several where it is in doubt. Errors: DBERROR."""
         return self._database.rows(_SCHEDULED, (ticker, start.isoformat(), end.isoformat()), _parse_report)
 
+    def calendar_seen_at(self, ticker: Ticker) -> Result[datetime | None]:
+        """When a source last named one of the company's current dates, None for never. Errors: DBERROR."""
+        found = self._database.rows(_SEEN_AT, (ticker,), _parse_seen)
+        return found if isinstance(found, Err) else Ok(found.value[0])
+
     def save_dividends(self, ticker: Ticker, dividends: Sequence[Dividend], seen_at: datetime) -> Result[None]:
         """Replace the company's dividends, in one transaction. Errors: DBERROR."""
         seen = utc_text(seen_at)
@@ -146,6 +152,10 @@ def _parse_report(row: Row) -> ScheduledReport:
         name=name,
         flags=parse_flags(flags),
     )
+
+
+def _parse_seen(row: Row) -> datetime | None:
+    return None if row[0] is None else parse_utc_text(row[0])
 
 
 def _parse_numbered_report(row: Row) -> tuple[int, ScheduledReport]:

@@ -1,0 +1,181 @@
+"""One snapshot, thought through: every calculator in turn, then the verdict with its reasons. Pure and repeatable.
+
+The implied move is required; any other block may be an `Err` in its place. The recommendation follows the point ratio,
+as the thresholds of the settings are meant; `tradeable` asks more: sound data, a market one can trade in, and a ratio
+that exceeds one by more than chance (the 90 % interval) and more than the cost of trading.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ivcrush.application.metrics.consistency import measure_consistency
+from ivcrush.application.metrics.execution_quality import measure_execution
+from ivcrush.application.metrics.history import summarise_history
+from ivcrush.application.metrics.implied_move import implied_move
+from ivcrush.application.metrics.skew import measure_skew
+from ivcrush.application.metrics.term_structure import measure_term_structure
+from ivcrush.application.metrics.vrp import favours_long_volatility, measure_vrp, recommend
+from ivcrush.domain.analysis import (
+    Consistency,
+    ExecutionQuality,
+    HistoryStatistics,
+    ImpliedMove,
+    TickerAnalysis,
+    VrpResult,
+)
+from ivcrush.domain.enums import DateStatus, ExecutionTier, Recommendation, SessionState
+from ivcrush.domain.errors import Err, Ok, Result
+from ivcrush.domain.types import MarketSnapshot
+
+# What makes the numbers themselves doubtful: with one of these nothing is called tradeable. The words are for people.
+DOUBTS = {
+    "session_unknown": "the session of the report is unknown",
+    "report_on_closed_day": "the report date is a day on which the exchange is closed: an estimate",
+    "date_conflict": "sources name different report dates",
+    "calendar_not_refreshed": "the stored report date could not be checked again",
+    "event_date_suspect": "the options expect the event in another expiration than the calendar says",
+    "event_variance_not_significant": "the options hardly price an event",
+    "term_structure_misfit": "the expirations contradict one another",
+    "parity_inconsistent_with_other_expiries": "calls and puts of an expiration disagree with the stock's price",
+    "atm_iv_imprecise": "the quotes at the money are too wide or too few",
+    "atm_extrapolated": "no strike lies on one side of the stock's price",
+    "many_outlier_quotes": "many quotes contradict their neighbours",
+    "single_expiry_uses_prior_ambient": "only one expiration: ordinary volatility is taken from the past",
+    "host_clock_off": "this machine's clock is off",
+}
+_TRADEABLE_TIERS = (ExecutionTier.EXCELLENT, ExecutionTier.GOOD)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What speaks for a trade and what against it, in words."""
+
+    supports: tuple[str, ...]
+    objections: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def evaluate(snapshot: MarketSnapshot) -> Result[TickerAnalysis]:
+    """The whole analysis of one report. Errors: those of `implied_move`; every other block carries its own."""
+    reading = implied_move(snapshot)
+    if isinstance(reading, Err):
+        return reading
+    ticker, implied = snapshot.request.ticker, reading.value.move
+    history = summarise_history(ticker, snapshot.moves, snapshot.missing, implied.straddle_pct, snapshot.settings)
+    vrp = _vrp(snapshot, implied, history)
+    execution = _execution(snapshot, implied)
+    flags = tuple(dict.fromkeys((*snapshot.request.flags, *implied.flags, *_long_volatility(vrp, snapshot))))
+    verdict = _verdict(snapshot, implied, vrp, execution, flags)
+    return Ok(
+        TickerAnalysis(
+            snapshot=snapshot,
+            implied_move=implied,
+            history=history,
+            vrp=vrp,
+            consistency=_consistency(snapshot, history),
+            skew=measure_skew(ticker, reading.value.event),
+            term_structure=measure_term_structure(ticker, reading.value.surfaces, implied),
+            execution=execution,
+            recommendation=_recommendation(vrp, snapshot),
+            tradeable=not verdict.objections,
+            reasons=(*verdict.supports, *verdict.objections, *verdict.remarks),
+            flags=flags,
+        )
+    )
+
+
+def _vrp(snapshot: MarketSnapshot, implied: ImpliedMove, history: Result[HistoryStatistics]) -> Result[VrpResult]:
+    if isinstance(history, Err):
+        return history
+    request = snapshot.request
+    sessions = snapshot.calendar.sessions_between(request.report_date, implied.expiration)
+    return measure_vrp(request.ticker, implied, history.value, sessions)
+
+
+def _consistency(snapshot: MarketSnapshot, history: Result[HistoryStatistics]) -> Result[Consistency]:
+    return history if isinstance(history, Err) else measure_consistency(snapshot.request.ticker, history.value)
+
+
+def _execution(snapshot: MarketSnapshot, implied: ImpliedMove) -> Result[ExecutionQuality]:
+    chain = next(chain for chain in snapshot.chains if chain.expiration == implied.expiration)
+    return measure_execution(chain, implied, snapshot.settings, snapshot.as_of, snapshot.session_state)
+
+
+def _recommendation(vrp: Result[VrpResult], snapshot: MarketSnapshot) -> Recommendation:
+    return Recommendation.SKIP if isinstance(vrp, Err) else recommend(vrp.value.ratio, snapshot.settings)
+
+
+def _long_volatility(vrp: Result[VrpResult], snapshot: MarketSnapshot) -> Iterator[str]:
+    if isinstance(vrp, Ok) and favours_long_volatility(vrp.value, snapshot.settings):
+        yield "long_volatility"
+
+
+def _verdict(
+    snapshot: MarketSnapshot,
+    implied: ImpliedMove,
+    vrp: Result[VrpResult],
+    execution: Result[ExecutionQuality],
+    flags: tuple[str, ...],
+) -> _Verdict:
+    """For, against and beside the point; tradeable is what nothing speaks against."""
+    richness = _richness(vrp, snapshot)
+    dealing = _dealing(execution, snapshot)
+    cost = _after_cost(vrp, execution, implied)
+    doubts = tuple(DOUBTS[flag] for flag in flags if flag in DOUBTS)
+    unconfirmed = () if snapshot.request.status is DateStatus.CONFIRMED else (f"report date {snapshot.request.status}",)
+    sides = (*richness, *dealing, *cost)
+    return _Verdict(
+        supports=tuple(f"for: {words}" for speaks_for, words in sides if speaks_for),
+        objections=(
+            *(f"against: {words}" for speaks_for, words in sides if not speaks_for),
+            *(f"against: {words}" for words in doubts),
+        ),
+        remarks=tuple(f"note: {words}" for words in (*unconfirmed, *_remarks(vrp, flags))),
+    )
+
+
+def _richness(vrp: Result[VrpResult], snapshot: MarketSnapshot) -> Iterator[tuple[bool, str]]:
+    """The ratio against the thresholds."""
+    if isinstance(vrp, Err):
+        yield False, vrp.error.message
+        return
+    found, marginal = vrp.value, snapshot.settings.vrp_marginal
+    words = f"the event move is {found.ratio:.2f} times the mean of {found.quarters} past moves"
+    rich = found.ratio >= marginal
+    yield rich, words if rich else f"{words}, {marginal:g} needed"
+
+
+def _dealing(execution: Result[ExecutionQuality], snapshot: MarketSnapshot) -> Iterator[tuple[bool, str]]:
+    """Whether the straddle can be traded now."""
+    if snapshot.session_state is not SessionState.OPEN:
+        yield (
+            False,
+            f"the exchange is not open ({snapshot.session_state}): quotes are of {snapshot.as_of:%Y-%m-%d %H:%M}",
+        )
+    if isinstance(execution, Err):
+        yield False, execution.error.message
+        return
+    found = execution.value
+    words = (
+        f"execution {found.tier}: straddle spread {found.straddle_spread_pct:.1f} %, "
+        f"open interest {found.open_interest}"
+    )
+    yield found.tier in _TRADEABLE_TIERS, words
+
+
+def _after_cost(
+    vrp: Result[VrpResult], execution: Result[ExecutionQuality], implied: ImpliedMove
+) -> Iterator[tuple[bool, str]]:
+    """Whether the ratio exceeds one by more than chance once the spread is paid."""
+    if isinstance(vrp, Err) or isinstance(execution, Err):
+        return
+    kept = execution.value.net_event_move_pct / implied.event_move_pct
+    low, high = (bound * kept for bound in vrp.value.interval_90)
+    yield low > 1, f"after costs the ratio lies between {low:.2f} and {high:.2f} (90 %)"
+
+
+def _remarks(vrp: Result[VrpResult], flags: tuple[str, ...]) -> Iterator[str]:
+    if isinstance(vrp, Ok):
+        yield f"the largest past move was {vrp.value.tail_ratio:.1f} times the mean; a short straddle has no floor"
+    if "long_volatility" in flags:
+        yield "options look cheap against this company's past: buying volatility is the better side"

@@ -1,0 +1,153 @@
+"""Which report is meant: from a ticker, and whatever the trader named, to one `AnalysisRequest`.
+
+Order of trust: argument, stored calendar, provider. The session follows the contract: argument, calendar, the company's
+own last sessions where they all agree, else unknown. Never looks at a price.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from ivcrush.application.metrics.session_clock import reaction_has_begun, reaction_session
+from ivcrush.domain.enums import DateStatus, ReportSource, Timing
+from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
+from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
+from ivcrush.domain.protocols import EarningsData, EarningsStore
+from ivcrush.domain.types import AnalysisRequest, ScheduledReport, Ticker
+
+# How many of the company's own past sessions must agree before they stand in for an unknown one.
+SESSIONS_THAT_AGREE = 8
+# A stored date is asked for again when its source last named it longer ago than this.
+STORED_DATE_LIFE = timedelta(days=7)
+# Quarterly reports lie further apart than this; nearer dates are spellings of the same one.
+NEXT_REPORT_AFTER = timedelta(days=45)
+_HORIZON = timedelta(days=400)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportQuestion:
+    """A ticker, and what the trader named of its coming report; None is to be found."""
+
+    ticker: Ticker
+    report_date: date | None = None
+    timing: Timing | None = None
+    expiration: date | None = None
+
+
+class RequestPlanner:
+    """Finds the coming report of a company; `now` is the real clock, for how old a stored date is."""
+
+    def __init__(
+        self,
+        provider: EarningsData,
+        store: EarningsStore,
+        *,
+        now: Callable[[], datetime],
+        refresh: bool = False,
+    ) -> None:
+        self._provider = provider
+        self._store = store
+        self._now = now
+        self._refresh = refresh
+
+    async def plan(
+        self, question: ReportQuestion, as_of: datetime, past_sessions: Sequence[Timing], calendar: MarketCalendar
+    ) -> Result[AnalysisRequest]:
+        """The report to analyse as seen at `as_of`; `past_sessions` are the company's own, newest first.
+
+        Errors: NODATA where no coming report is known, INVALID for a date that is already over, and the provider's.
+        """
+        named = question.report_date
+        if named is not None and question.timing is not None:
+            expected: tuple[ScheduledReport, ...] = ()
+        else:
+            found = await self._expected(question.ticker, as_of)
+            if isinstance(found, Err) and named is None:
+                return found
+            expected = () if isinstance(found, Err) else found.value
+        report = _coming(expected, as_of, calendar) if named is None else _named(question.ticker, named, expected)
+        if report is None:
+            return err(
+                ErrorCode.NODATA,
+                f"{question.ticker}: no report known after {as_of:%Y-%m-%d}; name it with --earnings-date",
+            )
+        if question.timing is not None:
+            report = replace(report, timing=question.timing)
+        return Ok(_request(_with_session(report, past_sessions, calendar), question, expected))
+
+    async def _expected(self, ticker: Ticker, as_of: datetime) -> Result[tuple[ScheduledReport, ...]]:
+        """What is expected around and after a moment: stored where that is fresh, else asked and stored."""
+        start = as_of.astimezone(NEW_YORK).date() - timedelta(7)
+        stored = self._store.scheduled(ticker, start, start + _HORIZON)
+        seen = self._store.calendar_seen_at(ticker)
+        if isinstance(stored, Err):
+            return stored
+        if isinstance(seen, Err):
+            return seen
+        fresh = seen.value is not None and self._now() - seen.value <= STORED_DATE_LIFE
+        if stored.value and fresh and not self._refresh:
+            return Ok(tuple(replace(report, source=ReportSource.STORED) for report in stored.value))
+        told = await self._provider.scheduled_reports(ticker)
+        if isinstance(told, Err):
+            if not stored.value:
+                return told
+            _log.warning("%s: report date not refreshed: %s", ticker, told.error)
+            return Ok(tuple(_unrefreshed(report) for report in stored.value))
+        saved = self._store.save_scheduled(told.value, self._now())
+        return saved if isinstance(saved, Err) else told
+
+
+def _unrefreshed(report: ScheduledReport) -> ScheduledReport:
+    return replace(report, source=ReportSource.STORED, flags=(*report.flags, "calendar_not_refreshed"))
+
+
+def _coming(expected: Sequence[ScheduledReport], as_of: datetime, calendar: MarketCalendar) -> ScheduledReport | None:
+    """The first expected report that the stock does not trade on yet."""
+    pending = (report for report in expected if not _over(report, as_of, calendar))
+    return min(pending, key=lambda report: report.report_date, default=None)
+
+
+def _over(report: ScheduledReport, as_of: datetime, calendar: MarketCalendar) -> bool:
+    """An unknown session is over only when the later one is."""
+    timing = Timing.AMC if report.timing is Timing.UNKNOWN else report.timing
+    return reaction_has_begun(reaction_session(report.report_date, timing, calendar), as_of, calendar)
+
+
+def _named(ticker: Ticker, report_date: date, expected: Sequence[ScheduledReport]) -> ScheduledReport:
+    """The trader's date, with session and status of the calendar where it names the same one."""
+    same = next((report for report in expected if report.report_date == report_date), None)
+    if same is not None:
+        return replace(same, source=ReportSource.ARGUMENT)
+    return ScheduledReport(ticker, report_date, Timing.UNKNOWN, DateStatus.UNKNOWN, ReportSource.ARGUMENT)
+
+
+def _with_session(
+    report: ScheduledReport, past_sessions: Sequence[Timing], calendar: MarketCalendar
+) -> ScheduledReport:
+    """The session that the company always used where the calendar names none; flags for what is a guess."""
+    flags = report.flags
+    if not calendar.is_session(report.report_date) and "report_on_closed_day" not in flags:
+        flags += ("report_on_closed_day",)
+    recent = past_sessions[:SESSIONS_THAT_AGREE]
+    if report.timing is not Timing.UNKNOWN:
+        return replace(report, flags=flags)
+    if len(recent) == SESSIONS_THAT_AGREE and len(set(recent)) == 1 and recent[0] is not Timing.UNKNOWN:
+        guessed = (*flags, "session_from_history")
+        return replace(report, timing=recent[0], status=DateStatus.ESTIMATED, flags=guessed)
+    return replace(report, flags=flags)
+
+
+def _request(report: ScheduledReport, question: ReportQuestion, expected: Sequence[ScheduledReport]) -> AnalysisRequest:
+    after = report.report_date + NEXT_REPORT_AFTER
+    return AnalysisRequest(
+        ticker=question.ticker,
+        report_date=report.report_date,
+        timing=report.timing,
+        status=report.status,
+        source=report.source,
+        expiration=question.expiration,
+        next_report_date=min((each.report_date for each in expected if each.report_date > after), default=None),
+        flags=report.flags,
+    )

@@ -1,0 +1,100 @@
+"""`analyze TICKER…`: one report each, found or named, and its answer. Renders; the thinking is the services'."""
+
+import argparse
+from dataclasses import dataclass
+from datetime import date
+
+from ivcrush.application.documents import analysis_document, batch_document, failure_document
+from ivcrush.application.ranking import ranked
+from ivcrush.application.services.request_planner import ReportQuestion
+from ivcrush.cli.exit_codes import exit_of_run
+from ivcrush.cli.render.documents import render_batch, render_single
+from ivcrush.cli.session import Outcome, Style, UsageError, required
+from ivcrush.container import Container
+from ivcrush.domain.analysis import TickerAnalysis, TickerFailure
+from ivcrush.domain.enums import Timing
+from ivcrush.domain.errors import Err, Ok, Result
+from ivcrush.domain.types import Ticker, parse_ticker
+from ivcrush.utils.timezone import parse_date
+from ivcrush.utils.tracing import correlation_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What came of the questions."""
+
+    analyses: tuple[TickerAnalysis, ...]
+    failures: tuple[TickerFailure, ...]
+
+
+def prepare(arguments: argparse.Namespace) -> tuple[ReportQuestion, ...]:
+    """One question a ticker, each ticker once. Raises UsageError for a ticker or a date that cannot be one."""
+    tickers = unique_tickers(arguments.tickers)
+    report_date = _date("--earnings-date", arguments.earnings_date)
+    expiration = _date("--expiration", arguments.expiration)
+    if len(tickers) > 1 and (report_date or expiration or arguments.timing):
+        raise UsageError("--earnings-date, --timing and --expiration go with a single ticker")
+    if report_date and expiration and expiration < report_date:
+        raise UsageError(f"--expiration {expiration}: a date on or after the report of {report_date} is needed")
+    timing = None if arguments.timing is None else Timing(arguments.timing)
+    return tuple(ReportQuestion(ticker, report_date, timing, expiration) for ticker in tickers)
+
+
+async def execute(questions: tuple[ReportQuestion, ...], container: Container, style: Style) -> Outcome:
+    """Analyse all of them and render one analysis, or a batch of several."""
+    begun = container.clock.monotonic()
+    results = await container.analyzer.analyze(questions, correlation_id())
+    answers = _sorted_out(questions, results)
+    text = (
+        _single(answers, style)
+        if len(questions) == 1
+        else _batch(answers, container, style, container.clock.monotonic() - begun)
+    )
+    incomplete = sum(isinstance(analysis.vrp, Err) for analysis in answers.analyses)
+    errors = [failure.error for failure in answers.failures]
+    return Outcome(
+        text=text,
+        code=exit_of_run(len(answers.analyses), incomplete, errors),
+        messages=tuple(f"{failure.ticker}: {failure.error}" for failure in answers.failures),
+    )
+
+
+def unique_tickers(texts: list[str]) -> tuple[Ticker, ...]:
+    """Canonical tickers in their order, each once. Raises UsageError for one that cannot be one."""
+    return tuple(dict.fromkeys(required(parse_ticker(text)) for text in texts))
+
+
+def _date(flag: str, text: str | None) -> date | None:
+    if text is None:
+        return None
+    parsed = parse_date(text)
+    if isinstance(parsed, Err):
+        raise UsageError(f"{flag}: {parsed.error.message}")
+    return parsed.value
+
+
+def _sorted_out(questions: tuple[ReportQuestion, ...], results: tuple[Result[TickerAnalysis], ...]) -> _Answers:
+    pairs = list(zip(questions, results, strict=True))
+    return _Answers(
+        analyses=ranked([result.value for _, result in pairs if isinstance(result, Ok)]),
+        failures=tuple(TickerFailure(asked.ticker, result.error) for asked, result in pairs if isinstance(result, Err)),
+    )
+
+
+def _single(answers: _Answers, style: Style) -> str:
+    if answers.analyses:
+        return render_single(analysis_document(answers.analyses[0]), style)
+    return render_single(failure_document(answers.failures[0]), style)
+
+
+def _batch(answers: _Answers, container: Container, style: Style, elapsed_s: float) -> str:
+    document = batch_document(
+        [analysis_document(analysis) for analysis in answers.analyses],
+        [failure_document(failure) for failure in answers.failures],
+        run_id=correlation_id(),
+        as_of=container.as_of,
+        requests=container.usage.requests,
+        cache_hits=container.usage.cache_hits,
+        elapsed_s=elapsed_s,
+    )
+    return render_batch(document, style)

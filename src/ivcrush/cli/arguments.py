@@ -1,0 +1,76 @@
+"""What can be typed: every command, flag and default, and nothing else.
+
+Imports argparse alone, so that `--help` is instant. Values are checked where they are used; here only their shape is
+told.
+"""
+
+import argparse
+
+from ivcrush import __version__
+
+DESCRIPTIONS = {
+    "analyze": "Is the earnings move that options imply richer than what this company's reports have done?",
+    "backfill": "Fetch and keep the past moves of companies, and what they are measured from.",
+}
+
+
+def command_parser(command: str, prog: str) -> argparse.ArgumentParser:
+    """The parser of one command, as its script uses it."""
+    parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTIONS[command], allow_abbrev=False)
+    _ADD[command](parser)
+    _add_common(parser)
+    return parser
+
+
+def program_parser() -> argparse.ArgumentParser:
+    """The parser of the installed program, with all commands."""
+    parser = argparse.ArgumentParser(prog="ivcrush", description=DESCRIPTIONS["analyze"], allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"ivcrush {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command, description in DESCRIPTIONS.items():
+        sub = commands.add_parser(command, help=description, description=description, allow_abbrev=False)
+        _ADD[command](sub)
+        _add_common(sub)
+    return parser
+
+
+def _add_analyze(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("tickers", nargs="+", metavar="TICKER", help="company to analyse (AAPL, BRK.B)")
+    parser.add_argument("--earnings-date", metavar="D", help="date of the report, YYYY-MM-DD; found when left out")
+    parser.add_argument("--timing", choices=("BMO", "AMC", "DMH"), help="session of the report; found when left out")
+    parser.add_argument("--expiration", metavar="D", help="expiration to read, YYYY-MM-DD; found when left out")
+
+
+def _add_backfill(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("tickers", nargs="*", metavar="TICKER", help="companies to fetch")
+    parser.add_argument("--file", metavar="FILE", help="file with a ticker a line; # begins a comment")
+    parser.add_argument("--quarters", type=int, default=12, metavar="N", help="reports to measure, newest first (12)")
+    parser.add_argument("--calendar", action="store_true", help="also fetch everybody's coming report dates (one call)")
+    parser.add_argument("--dividends", action="store_true", help="also fetch dividends (one more call a ticker)")
+    parser.add_argument("--timeout", type=float, default=300.0, metavar="S", help="seconds for one ticker (300)")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the plan (calls, quota left, days) and do nothing"
+    )
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    common = parser.add_argument_group("common options")
+    common.add_argument(
+        "--format", choices=("table", "json", "csv"), default="table", help="form of the result (table)"
+    )
+    common.add_argument("--output", metavar="FILE", help="write the result there, whole or not at all")
+    common.add_argument(
+        "--as-of",
+        metavar="TIMESTAMP",
+        help="analyse as of this moment: ISO 8601, New York time without an offset; nothing later is used",
+    )
+    common.add_argument("--demo", action="store_true", help="use the embedded simulated market: no key, no network")
+    common.add_argument("--refresh", action="store_true", help="ignore cached replies")
+    common.add_argument(
+        "--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="what is logged on stderr (LOG_LEVEL)"
+    )
+    common.add_argument("--no-color", action="store_true", help="no colours on a terminal; NO_COLOR does the same")
+    common.add_argument("--version", action="version", version=f"ivcrush {__version__}")
+
+
+_ADD = {"analyze": _add_analyze, "backfill": _add_backfill}

@@ -1,0 +1,57 @@
+"""Every exit code of the contract, and which error leads to which. The one mapping of errors to exit codes."""
+
+from collections.abc import Collection
+from enum import IntEnum
+
+from ivcrush.domain.errors import AppError, ErrorCode
+
+
+class Exit(IntEnum):
+    """What the shell, a timer or a script is told."""
+
+    DONE = 0
+    NO_RESULT = 1
+    USAGE = 2
+    PARTIAL = 3
+    BAD_INPUT = 65
+    UNAVAILABLE = 69
+    DEFECT = 70
+    STORAGE = 74
+    TRY_LATER = 75
+    REFUSED = 77
+    CONFIGURATION = 78
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+_BY_CODE = {
+    ErrorCode.NODATA: Exit.NO_RESULT,
+    ErrorCode.INVALID: Exit.NO_RESULT,
+    ErrorCode.TIMEOUT: Exit.UNAVAILABLE,
+    ErrorCode.EXTERNAL: Exit.UNAVAILABLE,
+    ErrorCode.RATELIMIT: Exit.UNAVAILABLE,
+    ErrorCode.QUOTA: Exit.TRY_LATER,
+    ErrorCode.AUTH: Exit.REFUSED,
+    ErrorCode.DBERROR: Exit.STORAGE,
+    ErrorCode.CONFIG: Exit.CONFIGURATION,
+    ErrorCode.SKIPPED: Exit.NO_RESULT,
+}
+
+
+def exit_of(error: AppError) -> Exit:
+    """The code of a run that ended with this error alone."""
+    if error.about("reason") == "locked":
+        return Exit.TRY_LATER
+    return _BY_CODE[error.code]
+
+
+def exit_of_run(done: int, incomplete: int, errors: Collection[AppError]) -> Exit:
+    """The code of a run: `done` rows, `incomplete` of them lacking a part, and the errors of the rest.
+
+    Where nothing was done, the reason they all share decides; mixed reasons are no usable result. What was never
+    reached has no reason of its own.
+    """
+    if done:
+        return Exit.PARTIAL if errors or incomplete else Exit.DONE
+    reasons = {exit_of(error) for error in errors if error.code is not ErrorCode.SKIPPED}
+    return reasons.pop() if len(reasons) == 1 else Exit.NO_RESULT

@@ -1,0 +1,243 @@
+"""Tables for people: what a trader looks at first comes first, every missing number says why, widths are by hand.
+
+Hand-aligned because a table library takes longer to load than the whole analysis takes to compute.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from ivcrush.application.documents import Document, Json
+from ivcrush.cli.session import Style
+from ivcrush.utils.text import printable
+
+_COLORS = {"excellent": "32", "good": "32", "marginal": "33", "warning": "33", "skip": "2", "reject": "31"}
+_COLOR = re.compile("\x1b\\[[0-9]+m")
+_LABEL_WIDTH = 22
+_MOVES = ("close_to_close_pct", "gap_pct", "open_to_close_pct", "peak_pct")
+_SIMULATED = "SIMULATED MARKET: every number below is invented"
+
+
+def analysis_table(document: Document, style: Style) -> str:
+    """One analysis, or why there is none."""
+    if "error" in document:
+        error = _part(document, "error")
+        return f"{_text(document['ticker'])}: {_text(error['code'])}: {_text(error['message'])}\n"
+    lines = [*_heading(document, style), *_measures(document), "", *_past(document), *_verdict(document, style)]
+    return "\n".join(lines) + "\n"
+
+
+def batch_table(document: Document, style: Style) -> str:
+    """A row an analysis, ranked, then the failures and the totals."""
+    analyses, failures = _parts(document, "analyses"), _parts(document, "failures")
+    head = ("ticker", "report", "event move", "past mean", "ratio", "90 % interval", "P(>1)", "execution", "verdict")
+    rows = [_batch_row(analysis, style) for analysis in analyses]
+    lines = [_SIMULATED, ""] if any(analysis["simulated"] is True for analysis in analyses) else []
+    lines += aligned([head, *rows]) if rows else []
+    lines += [f"{_text(each['ticker'])}: {_error_text(each)}" for each in failures]
+    summary = _part(document, "summary")
+    counted = (name for name in summary if name != "elapsed_s")
+    lines += ["", ", ".join(f"{_text(summary[name])} {name.replace('_', ' ')}" for name in counted)]
+    return "\n".join(lines) + "\n"
+
+
+def rows_table(documents: Sequence[Document], style: Style) -> str:
+    """Simple rows: a column a field, lists as counts, errors in a line of their own below."""
+    whole = [document for document in documents if "error" not in document]
+    header = [name for name in (whole[0] if whole else {}) if name != "schema"]
+    cells = [[_cell(document[name]) for name in header] for document in whole]
+    lines = [_SIMULATED, ""] if style.simulated else []
+    lines += aligned([[name.replace("_", " ") for name in header], *cells]) if whole else []
+    lines += [f"{_text(each['ticker'])}: {_error_text(each)}" for each in documents if "error" in each]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Json) -> str:
+    if value is None:
+        return "-"
+    return str(len(value)) if isinstance(value, list) else _text(value)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns two spaces apart, as wide as their widest cell; the colours of a cell take no width."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(_padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - _width(cell))
+
+
+def _width(cell: str) -> int:
+    return len(_COLOR.sub("", cell))
+
+
+def _heading(document: Document, style: Style) -> Iterator[str]:
+    earnings = _part(document, "earnings")
+    if document["simulated"] is True:
+        yield _SIMULATED
+    yield _colored(
+        f"{_text(document['ticker'])}  reports {_text(earnings['date'])} {_text(earnings['timing'])} "
+        f"({_text(earnings['status'])}), as of {_text(document['as_of'])}",
+        "1",
+        style,
+    )
+    expirations = document["expirations_used"]
+    depth = len(expirations) if isinstance(expirations, list) else 0
+    yield f"spot {_number(document['spot'], 2)}, expiration {_text(document['expiration'])}, {depth} expirations read"
+    yield ""
+
+
+def _measures(document: Document) -> Iterator[str]:
+    move = _part(document, "implied_move")
+    low, high = _pair(move["event_move_interval_90_pct"])
+    yield _line("event move", f"{_number(move['event_move_pct'], 2)} %  (90 %: {low} to {high})")
+    yield _line("  to", f"{_number(move['lower'], 2)} .. {_number(move['upper'], 2)}")
+    yield _line("straddle", f"{_number(move['straddle_pct'], 2)} % of spot, ordinary volatility included")
+    yield _line("ordinary volatility", f"{_number(move['ambient_vol_pct'], 1)} % a year")
+    yield from _block(document, "history", _history_lines)
+    yield from _block(document, "vrp", _vrp_lines)
+    yield from _block(document, "consistency", _consistency_lines)
+    yield from _block(document, "skew", _skew_lines)
+    yield from _block(document, "term_structure", _term_lines)
+    yield from _block(document, "execution", _execution_lines)
+
+
+def _block(document: Document, name: str, lines: Callable[[Document], Iterator[str]]) -> Iterator[str]:
+    part = _part(document, name)
+    if "error" in part:
+        yield _line(name.replace("_", " "), f"n/a ({_error_text(part)})")
+    else:
+        yield from lines(part)
+
+
+def _history_lines(part: Document) -> Iterator[str]:
+    yield _line(
+        "past moves",
+        f"mean {_number(part['mean_abs_pct'], 2)} %, median {_number(part['median_abs_pct'], 2)} %, "
+        f"max {_number(part['max_abs_pct'], 2)} % of {_text(part['quarters'])} ({_text(part['measure'])})",
+    )
+    yield _line("  inside straddle", f"{_text(part['inside_implied'])} of {_text(part['quarters'])}")
+
+
+def _vrp_lines(part: Document) -> Iterator[str]:
+    low, high = _pair(part["interval_90"])
+    yield _line("VRP ratio", f"{_number(part['ratio'], 2)}  (straddle ratio {_number(part['straddle_ratio'], 2)})")
+    yield _line("  shrunk", f"{_number(part['shrunk_ratio'], 2)}  (90 %: {low} to {high})")
+    yield _line("  P(ratio > 1)", f"{_percent(part['probability_above_one'])}")
+    yield _line("  P(inside straddle)", f"{_percent(part['inside_probability'])}")
+
+
+def _consistency_lines(part: Document) -> Iterator[str]:
+    yield _line("consistency", f"{_number(part['score'], 2)}, trend {_text(part['trend'])}")
+
+
+def _skew_lines(part: Document) -> Iterator[str]:
+    shape = ", concave" if part["concave"] is True else ""
+    reversal = _number(part["risk_reversal_25d_pct"], 1)
+    yield _line("skew", f"25-delta risk reversal {reversal} points, {_text(part['direction'])}{shape}")
+
+
+def _term_lines(part: Document) -> Iterator[str]:
+    shape = "backwardation" if part["backwardation"] is True else "contango"
+    yield _line("term structure", f"{shape}, expected IV crush {_number(part['expected_iv_crush_pct'], 0)} %")
+
+
+def _execution_lines(part: Document) -> Iterator[str]:
+    yield _line(
+        "execution",
+        f"{_text(part['tier'])}: straddle spread {_number(part['straddle_spread_pct'], 1)} %, "
+        f"cost {_number(part['cost_of_event_move_pct'], 1)} % of the event move, "
+        f"open interest {_text(part['open_interest'])}",
+    )
+
+
+def _past(document: Document) -> Iterator[str]:
+    history = _part(document, "history")
+    if "error" in history:
+        return
+    rows: list[tuple[str, ...]] = [("report", "session", "close to close", "gap", "open to close", "peak")]
+    rows += [
+        (
+            _text(move["earnings_date"]),
+            _text(move["timing"]),
+            *(f"{_number(move[name], 2, sign=True)} %" for name in _MOVES),
+        )
+        for move in _parts(history, "moves")
+    ]
+    yield from aligned(rows)
+    for missing in _parts(history, "missing"):
+        yield f"{_text(missing['earnings_date'])}  {_text(missing['timing'])}  n/a ({_text(missing['reason'])})"
+    yield ""
+
+
+def _verdict(document: Document, style: Style) -> Iterator[str]:
+    verdict = _text(document["recommendation"])
+    tradeable = "tradeable" if document["tradeable"] is True else "not tradeable"
+    yield _colored(f"{verdict}, {tradeable}", _COLORS.get(verdict, "0"), style)
+    reasons = document["reasons"]
+    assert isinstance(reasons, list)
+    yield from (f"  {_text(reason)}" for reason in reasons)
+
+
+def _batch_row(analysis: Document, style: Style) -> tuple[str, ...]:
+    earnings, move = _part(analysis, "earnings"), _part(analysis, "implied_move")
+    vrp, history, execution = (_part(analysis, name) for name in ("vrp", "history", "execution"))
+    low, high = _pair(vrp["interval_90"]) if "error" not in vrp else ("", "")
+    verdict = _text(analysis["recommendation"])
+    return (
+        _text(analysis["ticker"]),
+        f"{_text(earnings['date'])} {_text(earnings['timing'])}",
+        f"{_number(move['event_move_pct'], 2)} %",
+        f"{_number(history['mean_abs_pct'], 2)} %" if "error" not in history else "n/a",
+        _number(vrp["ratio"], 2) if "error" not in vrp else "n/a",
+        f"{low} to {high}" if low else "n/a",
+        _percent(vrp["probability_above_one"]) if "error" not in vrp else "n/a",
+        _text(execution["tier"]) if "error" not in execution else "n/a",
+        _colored(verdict + (", tradeable" if analysis["tradeable"] is True else ""), _COLORS.get(verdict, "0"), style),
+    )
+
+
+def _line(label: str, value: str) -> str:
+    return f"{label:<{_LABEL_WIDTH}}{value}"
+
+
+def _part(document: Document, name: str) -> Document:
+    part = document[name]
+    assert isinstance(part, dict)
+    return part
+
+
+def _parts(document: Document, name: str) -> list[Document]:
+    parts = document[name]
+    assert isinstance(parts, list)
+    return [part for part in parts if isinstance(part, dict)]
+
+
+def _pair(value: Json) -> tuple[str, str]:
+    assert isinstance(value, list)
+    low, high = value
+    return _number(low, 2), _number(high, 2)
+
+
+def _error_text(document: Document) -> str:
+    error = _part(document, "error")
+    return f"{_text(error['code'])}: {_text(error['message'])}"
+
+
+def _number(value: Json, digits: int, *, sign: bool = False) -> str:
+    assert isinstance(value, int | float)
+    return f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def _percent(value: Json) -> str:
+    assert isinstance(value, int | float)
+    return f"{100 * value:.0f} %"
+
+
+def _text(value: Json) -> str:
+    """Anything from outside, harmless on a terminal."""
+    return printable(str(value), 300)
+
+
+def _colored(text: str, code: str, style: Style) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if style.color else text

@@ -1,0 +1,223 @@
+"""Introduces everybody to everybody: the only file that imports all layers.
+
+Builds each part once, when it is first asked for, and closes what it opened. No logic lives here; whoever wants to know
+how the program fits together reads this file from top to bottom.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+
+from ivcrush.application.services.analyzer import Analyzer, AnalyzerSettings
+from ivcrush.application.services.history_backfill import HistoryBackfill
+from ivcrush.application.services.request_planner import RequestPlanner
+from ivcrush.config.settings import AppSettings, Provider, missing_key
+from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
+from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
+from ivcrush.domain.protocols import EarningsData, MarketData
+from ivcrush.infrastructure.api.alpha_vantage import AlphaVantageClient, alpha_vantage_transport
+from ivcrush.infrastructure.api.tradier import TradierClient, tradier_transport
+from ivcrush.infrastructure.api.transport import Bounds, Resilience, Transport
+from ivcrush.infrastructure.api.unconfigured import UnconfiguredEarningsData
+from ivcrush.infrastructure.cache.cached_provider import CachedEarningsData, CachedMarketData, CachePolicy
+from ivcrush.infrastructure.cache.hybrid_cache import HybridCache
+from ivcrush.infrastructure.cache.memory_cache import MemoryCache
+from ivcrush.infrastructure.cache.sqlite_cache import SqliteCache
+from ivcrush.infrastructure.database.connection import Database
+from ivcrush.infrastructure.database.init_schema import init_database
+from ivcrush.infrastructure.database.repositories.analysis_repository import AnalysisRepository
+from ivcrush.infrastructure.database.repositories.earnings_repository import EarningsRepository
+from ivcrush.infrastructure.database.repositories.prices_repository import PricesRepository
+from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota, ProviderAllowance
+from ivcrush.infrastructure.run_lock import RunLock
+from ivcrush.utils.redaction import Redactor
+from ivcrush.utils.timezone import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What one command line adds to the settings: `as_of` None means now, `depth` is the command's own default."""
+
+    as_of: datetime | None = None
+    refresh: bool = False
+    simulated: bool = False
+    depth: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a run cost so far."""
+
+    requests: int
+    cache_hits: int
+
+
+class Container:
+    """Every part, made when it is first asked for; `open` before anything is spent, `aclose` at the end."""
+
+    def __init__(self, settings: AppSettings, options: RunOptions, clock: Clock, database: Database) -> None:
+        self.clock = clock
+        self._settings = settings
+        self._options = options
+        self._database = database
+        self._transports: list[Transport] = []
+
+    @classmethod
+    def open(cls, settings: AppSettings, options: RunOptions, clock: Clock) -> "Result[Container]":
+        """A container over a database that is there, ours, sound and writable. Errors: DBERROR, CONFIG (newer)."""
+        database = init_database(settings.storage.path, busy_timeout_s=settings.storage.timeout_s)
+        return database if isinstance(database, Err) else Ok(cls(settings, options, clock, database.value))
+
+    async def aclose(self) -> None:
+        """Close connections, cache file and database, in that order."""
+        for transport in self._transports:
+            await transport.aclose()
+        self.cache.close()
+        self._database.close()
+
+    @property
+    def usage(self) -> Usage:
+        """Requests sent and replies that the cache gave instead."""
+        return Usage(sum(transport.counts.sent for transport in self._transports), self.cache.stats().hits)
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment of the run, New York time."""
+        return self._options.as_of or self.clock.now().astimezone(NEW_YORK)
+
+    def run_lock(self) -> RunLock:
+        """The lock of long runs on this database."""
+        path = self._settings.storage.path
+        return RunLock(path.with_name(path.name + ".lock"))
+
+    @property
+    def market_calendar(self) -> MarketCalendar:
+        """The exchange's rules."""
+        return MarketCalendar()
+
+    @cached_property
+    def redact(self) -> Redactor:
+        """Takes the keys out of any text."""
+        return Redactor(self._settings.secrets)
+
+    @cached_property
+    def cache(self) -> HybridCache:
+        """Replies in memory over replies on disk."""
+        chosen = self._settings.cache
+        memory: MemoryCache[object] = MemoryCache(max_entries=chosen.l1_max_size, timer=self.clock.monotonic)
+        disk = SqliteCache(chosen.path, clock=lambda: self.clock.now().timestamp()) if chosen.enabled else None
+        return HybridCache(memory, disk, memory_ttl_s=chosen.l1_ttl_s, enabled=chosen.enabled)
+
+    @cached_property
+    def market(self) -> MarketData:
+        """Tradier behind the cache."""
+        provider = self._settings.tradier
+        transport = tradier_transport(
+            provider.base_url,
+            provider.token or "",
+            windows=provider.windows,
+            bounds=self._bounds,
+            resilience=self._resilience,
+            redact=self.redact,
+        )
+        self._transports.append(transport)
+        return CachedMarketData(TradierClient(transport), self.cache, self._policy(provider.base_url))
+
+    @cached_property
+    def earnings(self) -> EarningsData:
+        """Alpha Vantage behind the cache and the day's allowance; without a key, the word that it is missing."""
+        provider = self._settings.alpha_vantage
+        if provider.token is None:
+            return UnconfiguredEarningsData(err(ErrorCode.CONFIG, missing_key(Provider.ALPHA_VANTAGE)))
+        transport = alpha_vantage_transport(
+            provider.base_url,
+            windows=provider.windows,
+            bounds=self._bounds,
+            resilience=self._resilience,
+            redact=self.redact,
+            allowance=ProviderAllowance(self.quota, Provider.ALPHA_VANTAGE, self.calls_a_day, self.clock.now),
+        )
+        self._transports.append(transport)
+        client = AlphaVantageClient(transport, provider.token, today=self._today)
+        return CachedEarningsData(client, self.cache, self._policy(provider.base_url), today=self._today)
+
+    @cached_property
+    def quota(self) -> DailyQuota:
+        """The count of the day's calls."""
+        return DailyQuota(self._database)
+
+    @property
+    def calls_a_day(self) -> int:
+        """How many calls a day Alpha Vantage allows by the settings."""
+        allowed = self._settings.alpha_vantage.per_day
+        assert allowed is not None
+        return allowed
+
+    @cached_property
+    def earnings_store(self) -> EarningsRepository:
+        """Report dates and dividends."""
+        return EarningsRepository(self._database)
+
+    @cached_property
+    def prices(self) -> PricesRepository:
+        """Past moves and recent bars."""
+        return PricesRepository(self._database)
+
+    @cached_property
+    def analyses(self) -> AnalysisRepository:
+        """The log of analyses."""
+        return AnalysisRepository(self._database)
+
+    @cached_property
+    def planner(self) -> RequestPlanner:
+        """Finds the coming report."""
+        return RequestPlanner(self.earnings, self.earnings_store, now=self.clock.now, refresh=self._options.refresh)
+
+    @cached_property
+    def backfill(self) -> HistoryBackfill:
+        """Fetches and keeps past moves."""
+        return HistoryBackfill(self.market, self.earnings, self.earnings_store, self.prices, now=self.clock.now)
+
+    @cached_property
+    def analyzer(self) -> Analyzer:
+        """Walks tickers."""
+        return Analyzer(
+            market=self.market,
+            planner=self.planner,
+            backfill=self.backfill,
+            earnings_store=self.earnings_store,
+            prices=self.prices,
+            analyses=self.analyses,
+            settings=AnalyzerSettings(
+                evaluation=self._settings.evaluation,
+                depth=self._settings.term_structure_depth or self._options.depth,
+                as_of=self._options.as_of,
+                simulated=self._options.simulated,
+            ),
+            now=self.clock.now,
+        )
+
+    @cached_property
+    def _bounds(self) -> Bounds:
+        requests = self._settings.requests
+        return Bounds(timeout_s=requests.timeout_s, max_concurrent=requests.max_concurrent)
+
+    @cached_property
+    def _resilience(self) -> Resilience:
+        return Resilience(
+            utc_now=self.clock.now,
+            monotonic=self.clock.monotonic,
+            retry=self._settings.retry,
+            failure_threshold=self._settings.breaker.failure_threshold,
+            recovery_s=self._settings.breaker.recovery_s,
+        )
+
+    @property
+    def _today(self) -> Callable[[], date]:
+        return lambda: self.as_of.astimezone(NEW_YORK).date()
+
+    def _policy(self, base_url: str) -> CachePolicy:
+        return CachePolicy(
+            base_url, self.clock.now, quote_ttl_s=self._settings.cache.l2_ttl_s, refresh=self._options.refresh
+        )
