@@ -75,6 +75,7 @@ class Style:
 
 def run(name: str, command: Command, arguments: argparse.Namespace) -> int:
     """One command from arguments to exit code."""
+    logging.getLogger().addHandler(logging.NullHandler())  # before the log is open nothing prints by itself
     with correlation_scope():
         try:
             as_of = required(parse_as_of(arguments.as_of)) if arguments.as_of else None
@@ -198,6 +199,7 @@ def _open_log(settings: AppSettings, terminal_level: str | None) -> Result[None]
         log_format=settings.log.log_format,
         log_file=settings.log.file,
         terminal_level=terminal_level,
+        journal="JOURNAL_STREAM" in os.environ,
         redact=Redactor(settings.secrets),
         stderr=sys.stderr,
     )

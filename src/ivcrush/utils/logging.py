@@ -55,26 +55,28 @@ def configure_logging(
     log_format: LogFormat,
     log_file: Path | None,
     terminal_level: str | None,
+    journal: bool,
     redact: Redactor,
     stderr: TextIO,
 ) -> Result[None]:
     """Send every logger's lines to stderr and to the file; calling again replaces what the last call set up.
 
-    `level` is for the file and for a stderr that is no terminal (the journal); a terminal shows warnings. What
-    `terminal_level` names wins on stderr, terminal or not. Errors: DBERROR where the file cannot be opened; stderr is
+    `level` is for the file, and for stderr where it is the `journal`; elsewhere people read it: warnings, and no
+    traceback below DEBUG. What `terminal_level` names wins on stderr. Errors: DBERROR where the file cannot be opened; stderr is
     set up all the same.
     """
     logging.raiseExceptions = False  # else a failing handler prints what it could not write, unredacted
     _remove_ours()
-    formatter = LineFormatter(log_format, redact)
-    _install(logging.StreamHandler(stderr), formatter, terminal_level or (TERMINAL_LEVEL if stderr.isatty() else level))
+    shown = terminal_level or (level if journal else TERMINAL_LEVEL)
+    on_stderr = LineFormatter(log_format, redact, tracebacks=journal or shown == "DEBUG")
+    _install(logging.StreamHandler(stderr), on_stderr, shown)
     for name in _QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
     if log_file is None:
         return Ok(None)
     try:
         log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _install(_LogFile(log_file), formatter, level)
+        _install(_LogFile(log_file), LineFormatter(log_format, redact), level)
     except OSError as error:
         return err(ErrorCode.DBERROR, f"LOG_FILE {log_file}: cannot be written: {error.strerror}", path=str(log_file))
     return Ok(None)
@@ -83,9 +85,10 @@ def configure_logging(
 class LineFormatter(logging.Formatter):
     """A record as one line of `key=value` or JSON, redacted before it is escaped and cut."""
 
-    def __init__(self, log_format: LogFormat, redact: Redactor) -> None:
+    def __init__(self, log_format: LogFormat, redact: Redactor, *, tracebacks: bool = True) -> None:
         super().__init__()
         self._format = log_format
+        self._tracebacks = tracebacks
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
@@ -107,7 +110,7 @@ class LineFormatter(logging.Formatter):
         if isinstance(extra, Mapping):
             for key, value in extra.items():
                 yield f"field_{key}" if key in _OWN_KEYS else self._safe(str(key)), self._scalar(value)
-        if record.exc_info and record.exc_info[0] is not None:
+        if self._tracebacks and record.exc_info and record.exc_info[0] is not None:
             yield "exception", self._safe(self.formatException(record.exc_info), _LONGEST_TRACEBACK)
         if record.stack_info:
             yield "stack", self._safe(record.stack_info, _LONGEST_TRACEBACK)

@@ -22,13 +22,6 @@ CANARY = "CANARYtoken0123456789"
 log = logging.getLogger("ivcrush.test")
 
 
-class Terminal(io.StringIO):
-    """Says that it is one."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     root, quiet = logging.getLogger(), [logging.getLogger(name) for name in ("httpx", "httpcore", "asyncio")]
@@ -48,12 +41,14 @@ def configure(
     log_format: LogFormat = LogFormat.TEXT,
     log_file: Path | None = None,
     terminal_level: str | None = None,
+    journal: bool = True,
 ) -> Result[None]:
     return configure_logging(
         level="INFO",
         log_format=log_format,
         log_file=log_file,
         terminal_level=terminal_level,
+        journal=journal,
         redact=Redactor([CANARY]),
         stderr=stderr,
     )
@@ -177,8 +172,8 @@ def test_no_secret_survives_in_message_field_exception_cause_or_note(
 
 
 def test_a_terminal_shows_warnings_and_the_file_everything_from_its_level_on(tmp_path: Path) -> None:
-    terminal, path = Terminal(), tmp_path / "logs" / "ivcrush.log"
-    assert configure(terminal, log_file=path) == Ok(None)
+    terminal, path = io.StringIO(), tmp_path / "logs" / "ivcrush.log"
+    assert configure(terminal, log_file=path, journal=False) == Ok(None)
     log.debug("one")
     log.info("two")
     log.warning("three")
@@ -196,10 +191,24 @@ def test_the_journal_gets_the_level_of_the_settings() -> None:
 
 
 def test_a_level_named_on_the_command_line_wins_on_stderr() -> None:
-    terminal = Terminal()
-    configure(terminal, terminal_level="DEBUG")
+    terminal = io.StringIO()
+    configure(terminal, terminal_level="DEBUG", journal=False)
     log.debug("one")
     assert "event=one" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(("level", "shown"), [(None, False), ("INFO", False), ("DEBUG", True)])
+def test_a_terminal_sees_a_traceback_only_at_debug_and_the_file_always(
+    tmp_path: Path, level: str | None, shown: bool
+) -> None:
+    terminal, path = io.StringIO(), tmp_path / "ivcrush.log"
+    configure(terminal, log_file=path, terminal_level=level, journal=False)
+    try:
+        raise RuntimeError("a defect")
+    except RuntimeError:
+        log.critical("broken", exc_info=True)
+    assert ("Traceback" in terminal.getvalue()) is shown
+    assert "Traceback" in path.read_text()
 
 
 def test_configuring_again_replaces_and_doubles_no_line() -> None:
