@@ -62,8 +62,8 @@ def configure_logging(
     """Send every logger's lines to stderr and to the file; calling again replaces what the last call set up.
 
     `level` is for the file, and for stderr where it is the `journal`; elsewhere people read it: warnings, and no
-    traceback below DEBUG. What `terminal_level` names wins on stderr. Errors: DBERROR where the file cannot be opened; stderr is
-    set up all the same.
+    traceback below DEBUG. What `terminal_level` names wins on stderr. Errors: DBERROR where the file cannot be opened;
+    stderr is set up all the same.
     """
     logging.raiseExceptions = False  # else a failing handler prints what it could not write, unredacted
     _remove_ours()

@@ -1,0 +1,80 @@
+# Each target does all its own set-up: git, make and Python 3.11 or newer with pip are enough.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# pip of the machine, installing into the environment: works where Python comes without ensurepip.
+PIP := $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-input
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help demo test check check-static format bench accuracy dialect lock clean
+
+help:
+	@echo "make demo      backfill and analyse AAPL on the embedded simulated market: no key, no network"
+	@echo "make test      the test suite, with coverage"
+	@echo "make check     format, lint, types, import contract, tests"
+	@echo "make bench     speed, as ratios measured in one run"
+	@echo "make accuracy  the figures of the estimates, against known truth and published tables"
+	@echo "make dialect   third-party clients read the simulated market"
+	@echo "make format    put the code into its form"
+	@echo "make lock      renew requirements/*.txt"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) -m venv --without-pip .venv
+
+.venv/core: requirements/core.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "installing ivcrush into .venv"
+	@$(PIP) --require-hashes -r requirements/build.txt -r requirements/core.txt
+	@$(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/core
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv/dialect: requirements/dialect.txt .venv/dev
+	@$(PIP) --require-hashes -r requirements/dialect.txt
+	@touch $@
+
+.venv/oracle: requirements/oracle.txt .venv/dev
+	@$(PIP) --require-hashes -r requirements/oracle.txt
+	@touch $@
+
+demo: .venv/core
+	@$(BIN)/python scripts/backfill.py AAPL --demo
+	@$(BIN)/python scripts/analyze.py AAPL --demo
+
+test: .venv/dev
+	@$(BIN)/python -m pytest --ignore=tests/dialect --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+check: check-static test
+
+check-static: .venv/dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: .venv/dev
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: .venv/dev
+	@$(BIN)/python scripts/benchmark.py --write docs/benchmarks.md
+
+accuracy: .venv/oracle
+	@$(BIN)/python scripts/accuracy.py
+
+dialect: .venv/dialect
+	@$(BIN)/python -m pytest tests/dialect
+
+UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+lock: $(BIN)/python
+	@$(PIP) uv
+	@$(UV) --upgrade pyproject.toml -o requirements/core.txt
+	@printf 'hatchling\neditables\n' | $(UV) --upgrade - -o requirements/build.txt
+	@$(UV) --upgrade --extra dev -c requirements/core.txt pyproject.toml -o requirements/dev.txt
+	@$(UV) --upgrade --extra dialect -c requirements/dev.txt pyproject.toml -o requirements/dialect.txt
+	@$(UV) --upgrade --extra oracle -c requirements/dev.txt pyproject.toml -o requirements/oracle.txt
+
+clean:
+	rm -rf .venv .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis
