@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ivcrush.application.metrics import black76
 from ivcrush.domain.types import BoolArray, FloatArray, IntArray
 
 # Ordinary variance left between lumps, so that time always passes.
@@ -66,11 +67,10 @@ def lattice_values(spot: float, terms: Sequence[ExerciseTerms], contracts: Contr
     lattice = _Lattice.build(spot, terms, contracts.stdev, steps)
     sign = np.where(contracts.is_call, 1.0, -1.0)[:, :, None]
     signed_nodes, signed_strikes = sign * lattice.nodes, sign * contracts.strikes[:, :, None]
-    payoff = signed_nodes[:, :, lattice.columns(steps)] * lattice.stock_factor[:, steps, None, None]
-    payoff -= signed_strikes * lattice.cash_factor[:, steps, None, None]
-    values = np.repeat(np.maximum(payoff, 0.0)[None], 2, axis=0)
+    values = np.repeat(_before_expiration(lattice, contracts, steps)[None], 2, axis=0)
     for step in range(steps - 1, -1, -1):
-        values = lattice.up * values[..., 1:] + lattice.down * values[..., :-1]
+        if step < steps - 1:
+            values = lattice.up * values[..., 1:] + lattice.down * values[..., :-1]
         exercise = signed_nodes[:, :, lattice.columns(step)] * lattice.stock_factor[:, step, None, None]
         exercise -= signed_strikes * lattice.cash_factor[:, step, None, None]
         allowed = lattice.exercisable[:, step, None, None]
@@ -80,6 +80,16 @@ def lattice_values(spot: float, terms: Sequence[ExerciseTerms], contracts: Contr
             np.maximum(values[0, group], exercise[group], out=values[0, group])
     middle = values[..., lattice.margin]
     return LatticeValues(middle[0], middle[1])
+
+
+def _before_expiration(lattice: "_Lattice", contracts: Contracts, steps: int) -> FloatArray:
+    """European values one step before the end (G, R, n), by Black's formula, so that no kink falls between nodes.
+
+    Broadie and Detemple, "American option valuation" (RFS 9(4), 1996): their BBS method.
+    """
+    stock = lattice.nodes[:, :, lattice.columns(steps - 1)] * lattice.stock_factor[:, steps, None, None]
+    cash = contracts.strikes[:, :, None] * lattice.cash_factor[:, steps, None, None]
+    return black76.price(stock, cash, lattice.half_step[:, :, None], contracts.is_call[:, :, None])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -88,9 +88,10 @@ def normal_density(x: FloatArray) -> FloatArray:
 
 
 def price(forward: FloatArray, strike: FloatArray, stdev: FloatArray, is_call: BoolArray) -> FloatArray:
-    """Undiscounted Black-76 price of each option, in the unit of `forward`; shapes alike or broadcast, stdev > 0."""
+    """Undiscounted Black-76 price of each option, in the unit of `forward`; shapes alike or broadcast, stdev >= 0."""
+    forward, strike, stdev, is_call = np.broadcast_arrays(forward, strike, stdev, is_call)
     x = -np.abs(np.log(forward / strike))
-    otm = np.sqrt(forward * strike) * _normalised_price(x, stdev, np.exp(0.5 * x))[0]
+    otm = np.sqrt(forward * strike) * _normalised_price(x, np.maximum(stdev, 1e-30), np.exp(0.5 * x))[0]
     intrinsic = np.where(is_call, forward - strike, strike - forward)
     return otm + np.maximum(intrinsic, 0.0)
 
