@@ -209,8 +209,13 @@ def test_a_spin_off_factor_is_applied_and_two_splits_multiply():
 
 @pytest.mark.parametrize(
     ("closes", "splits"),
-    [((100.0, 10.0), []), ((100.0, 101.0), [Split(MONDAY, 4.0)]), ((1.0, 10.2), [])],
-    ids=["unlisted split", "bars already adjusted", "unlisted reverse split"],
+    [
+        ((100.0, 10.0), []),
+        ((100.0, 101.0), [Split(MONDAY, 4.0)]),
+        ((1.0, 10.2), []),
+        ((100.0, 24.0), []),  # four for one, and −4 % on the same night
+    ],
+    ids=["unlisted split", "bars already adjusted", "unlisted reverse split", "unlisted split on a night of news"],
 )
 def test_a_jump_that_no_split_explains_is_refused(closes, splits):
     raw = (bar(THURSDAY, closes[0]), bar(MONDAY, closes[1]))

@@ -98,15 +98,17 @@ def adjust_for_splits(raw_bars: Sequence[DailyBar], splits: Sequence[Split]) -> 
     """Bars as traded, in today's shares, rising by session: prices divided by every later split factor.
 
     A spin-off's factor such as 1.046 is applied like any other. Errors: INVALID where an overnight jump of the
-    adjusted bars still looks like a split (an unlisted split, or one applied to bars that already had it).
+    adjusted bars could still be a split (an unlisted split, or one applied to bars that already had it): any beyond
+    +60 % or its inverse, because a split's factor times the night's own move lies near no usual factor.
     """
     adjusted = tuple(_in_todays_shares(bar, splits) for bar in sorted(raw_bars, key=lambda bar: bar.session))
     for earlier, later in pairwise(adjusted):
-        if looks_like_split(later.open / earlier.close):
+        ratio = later.open / earlier.close
+        if max(ratio, 1 / ratio) > _SPLIT_MIN_RATIO:
             return err(
                 ErrorCode.INVALID,
-                f"daily bars {earlier.session} to {later.session}: price ratio {later.open / earlier.close:.3f} looks "
-                "like a split that the list of splits does not explain",
+                f"daily bars {earlier.session} to {later.session}: price ratio {ratio:.3f} looks like a split that the "
+                "list of splits does not explain",
             )
     return Ok(adjusted)
 
