@@ -16,7 +16,7 @@ import numpy as np
 from ivcrush.application.documents import analysis_document
 from ivcrush.application.metrics.earnings_moves import ex_earnings_volatility
 from ivcrush.application.metrics.evaluation import evaluate
-from ivcrush.application.metrics.session_clock import reaction_session
+from ivcrush.application.metrics.session_clock import first_expiration, reaction_session
 from ivcrush.application.services.history_backfill import HistoryBackfill
 from ivcrush.application.services.request_planner import ReportQuestion, RequestPlanner
 from ivcrush.domain.analysis import TickerAnalysis
@@ -64,12 +64,13 @@ class AnalyzerSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """The market's day as the run sees it."""
+    """The market's day as the run sees it; `clock_lag` is how far this machine's clock is behind, beyond tolerance."""
 
     as_of: datetime
     calendar: MarketCalendar
     state: SessionState
-    flags: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+    clock_lag: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ class Analyzer:
         return Ok(
             MarketSnapshot(
                 request=replace(request, flags=(*request.flags, *moment.flags)),
-                as_of=self._stamp(quote, chains, moment.as_of),
+                as_of=self._stamp(quote, chains, moment),
                 quote=quote,
                 expirations=expirations,
                 chains=chains,
@@ -221,21 +222,24 @@ class Analyzer:
         as_of = now if fixed is None else fixed
         calendar = await self._calendar(as_of)
         if fixed is not None:
-            return Ok(_Moment(fixed, calendar, calendar.state_at(fixed), ()))
+            return Ok(_Moment(fixed, calendar, calendar.state_at(fixed)))
         clock = await self._market.clock()
         if isinstance(clock, Err):
             if clock.error.code is ErrorCode.AUTH:
                 return clock
             _log.warning("the exchange's clock is not to be had: %s", clock.error)
-            return Ok(_Moment(now, calendar, calendar.state_at(now), ()))
-        skew = abs(clock.value.at - now)
-        if skew > CLOCK_LIMIT:
+            return Ok(_Moment(now, calendar, calendar.state_at(now)))
+        at = clock.value.at.astimezone(NEW_YORK)
+        lag = clock.value.at - now
+        if abs(lag) > CLOCK_LIMIT:
             return err(
                 ErrorCode.CONFIG,
-                f"this machine's clock says {now:%Y-%m-%d %H:%M}, the exchange's {clock.value.at:%Y-%m-%d %H:%M}: "
+                f"this machine's clock says {now:%Y-%m-%d %H:%M}, the exchange's {at:%Y-%m-%d %H:%M}: "
                 "set the clock, or name the moment with --as-of",
             )
-        return Ok(_Moment(now, calendar, clock.value.state, ("host_clock_off",) if skew > CLOCK_TOLERANCE else ()))
+        if abs(lag) > CLOCK_TOLERANCE:  # quotes are dated by the exchange's clock, so the analysis is too
+            return Ok(_Moment(at, calendar, clock.value.state, ("host_clock_off",), lag))
+        return Ok(_Moment(now, calendar, clock.value.state))
 
     async def _calendar(self, as_of: datetime) -> MarketCalendar:
         """The rules, corrected by the provider's calendar of this month and the next where it is to be had."""
@@ -320,18 +324,21 @@ class Analyzer:
         wanted = _wanted(request, expirations, moment, self._settings.depth)
         if isinstance(wanted, Err):
             return wanted
-        answers = await asyncio.gather(*(self._market.option_chain(request.ticker, day) for day in wanted.value))
-        chains = tuple(answer.value for answer in answers if isinstance(answer, Ok))
-        refusals = [answer for answer in answers if isinstance(answer, Err)]
-        for refusal in refusals:
-            _log.warning("%s: a chain is missing: %s", request.ticker, refusal.error)
-        return Ok(chains) if chains else refusals[0]
+        needed = _event_expirations(request, expirations, moment.calendar)
+        days = sorted({*wanted.value, *needed})
+        answers = await asyncio.gather(*(self._market.option_chain(request.ticker, day) for day in days))
+        for day, answer in zip(days, answers, strict=True):
+            if isinstance(answer, Err) and day in needed:
+                return answer
+            if isinstance(answer, Err):
+                _log.warning("%s: the chain of %s is missing: %s", request.ticker, day, answer.error)
+        return Ok(tuple(answer.value for answer in answers if isinstance(answer, Ok)))
 
-    def _stamp(self, quote: UnderlyingQuote, chains: Sequence[OptionChain], as_of: datetime) -> datetime:
+    def _stamp(self, quote: UnderlyingQuote, chains: Sequence[OptionChain], moment: _Moment) -> datetime:
         """The fixed moment; or, for now, when the last quote was made, within what clocks may differ."""
         if self._settings.as_of is not None:
-            return as_of
-        now = self._now()
+            return moment.as_of
+        now = self._now() + moment.clock_lag
         made = [float(side.quoted_at.max(initial=0.0)) for chain in chains for side in (chain.calls, chain.puts)]
         if quote.quoted_at is not None:
             made.append(quote.quoted_at.timestamp())
@@ -342,7 +349,7 @@ class Analyzer:
 def _wanted(
     request: AnalysisRequest, expirations: Sequence[date], moment: _Moment, depth: int
 ) -> Result[tuple[date, ...]]:
-    """The expirations to fetch, rising. Unknown session: from the earlier reaction on, so that both can be computed."""
+    """The expirations around the event, rising; of an unknown session, from the earlier reaction on."""
     timing = Timing.BMO if request.timing is Timing.UNKNOWN else request.timing
     reaction = reaction_session(request.report_date, timing, moment.calendar)
     holding = [day for day in expirations if day >= reaction]
@@ -355,5 +362,15 @@ def _wanted(
         return err(ErrorCode.NODATA, f"{request.ticker}: no expiration is listed on or after {reaction}")
     today = moment.as_of.astimezone(NEW_YORK).date()
     before = [day for day in expirations if today < day < reaction][-EXPIRATIONS_BEFORE_EVENT:]
-    chosen = {*before, *holding[:depth], *(() if request.expiration is None else (request.expiration,))}
-    return Ok(tuple(sorted(chosen)))
+    return Ok((*before, *holding[:depth]))
+
+
+def _event_expirations(request: AnalysisRequest, expirations: Sequence[date], calendar: MarketCalendar) -> set[date]:
+    """The named expiration, or the first after the event; of an unknown session, those of both."""
+    if request.expiration is not None:
+        return {request.expiration}
+    timings = (Timing.BMO, Timing.AMC) if request.timing is Timing.UNKNOWN else (request.timing,)
+    firsts = (
+        first_expiration(expirations, reaction_session(request.report_date, timing, calendar)) for timing in timings
+    )
+    return {day for day in firsts if day is not None}

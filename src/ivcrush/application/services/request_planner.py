@@ -57,7 +57,8 @@ class RequestPlanner:
     ) -> Result[AnalysisRequest]:
         """The report to analyse as seen at `as_of`; `past_sessions` are the company's own, newest first.
 
-        Errors: NODATA where no coming report is known, INVALID for a date that is already over, and the provider's.
+        Errors: NODATA where no coming report is known, DBERROR, and the provider's. Whether a named date is already
+        over is not asked here.
         """
         named = question.report_date
         if named is not None and question.timing is not None:
