@@ -1,0 +1,97 @@
+"""One long run at a time, across processes, and never a lock that outlives its holder."""
+
+import subprocess
+import sys
+
+import pytest
+
+from ivcrush.domain.errors import Err, ErrorCode, Ok
+from ivcrush.infrastructure.run_lock import LOCKED, RunLock
+
+HOLD = """
+import sys, pathlib
+from ivcrush.infrastructure.run_lock import RunLock
+lock = RunLock(pathlib.Path(sys.argv[1]))
+print(type(lock.acquire("backfill, run 7, since noon")).__name__, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "data" / "ivcrush.db.lock"
+
+
+def test_a_free_lock_is_taken_and_names_its_holder(path):
+    with RunLock(path) as lock:
+        assert lock.acquire("backfill, run 7") == Ok(None)
+        assert path.read_text() == "backfill, run 7"
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_held_lock_is_refused_with_its_holder(path):
+    with RunLock(path) as first, RunLock(path) as second:
+        first.acquire("backfill, run 7")
+        refused = second.acquire("scan")
+    assert isinstance(refused, Err)
+    assert refused.error.code is ErrorCode.DBERROR
+    assert refused.error.about("reason") == LOCKED
+    assert refused.error.message == f"another run holds {path}: backfill, run 7; try later"
+
+
+def test_a_lock_that_was_let_go_can_be_taken_again(path):
+    with RunLock(path) as first:
+        first.acquire("a long name of the first run")
+    with RunLock(path) as second:
+        assert second.acquire("b") == Ok(None)
+        assert path.read_text() == "b"
+
+
+def test_a_refused_run_leaves_the_holders_lock_alone(path):
+    with RunLock(path) as first:
+        first.acquire("first")
+        for _ in range(2):
+            with RunLock(path) as other:
+                assert isinstance(other.acquire("other"), Err)
+        assert path.read_text() == "first"
+
+
+def test_a_killed_process_leaves_no_lock(path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "Ok\n"
+        with RunLock(path) as lock:
+            refused = lock.acquire("me")
+        holder.kill()
+    assert isinstance(refused, Err)
+    assert "backfill, run 7, since noon" in refused.error.message
+    with RunLock(path) as lock:
+        assert lock.acquire("me") == Ok(None)
+
+
+def test_a_holder_that_has_not_written_its_name_yet_is_unknown(path):
+    with RunLock(path) as first, RunLock(path) as second:
+        first.acquire("")
+        refused = second.acquire("me")
+    assert isinstance(refused, Err)
+    assert ": unknown; try later" in refused.error.message
+
+
+def test_a_lock_that_is_a_symbolic_link_is_not_followed(path, tmp_path):
+    path.parent.mkdir()
+    target = tmp_path / "precious"
+    target.write_text("kept")
+    path.symlink_to(target)
+    with RunLock(path) as lock:
+        refused = lock.acquire("me")
+    assert isinstance(refused, Err)
+    assert refused.error.about("reason") is None
+    assert "the run lock cannot be opened" in refused.error.message
+    assert target.read_text() == "kept"
+
+
+def test_leaving_without_having_acquired_is_nothing(path):
+    with RunLock(path):
+        pass
+    assert not path.exists()
