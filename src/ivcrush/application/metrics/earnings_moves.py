@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 from math import prod
+from statistics import median
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def ex_earnings_volatility(
         return None
     returns = np.array([value for _, _, value in ordinary])
     weights = np.exp2(-np.array([age for age, _, _ in ordinary]) / _VOLATILITY_HALF_LIFE)
-    limit = _VOLATILITY_CLIP * 1.4826 * float(np.median(np.abs(returns)))
+    limit = _VOLATILITY_CLIP * 1.4826 * median(np.abs(returns).tolist())  # np.median would load numpy.ma
     clipped = np.clip(returns, -limit, limit) if limit > 0 else returns
     variance = float(np.average(clipped**2, weights=weights))
     return RealisedVolatility((SESSIONS_PER_YEAR * variance) ** 0.5, len(returns), ordinary[0][1])
