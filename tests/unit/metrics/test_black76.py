@@ -83,6 +83,19 @@ def test_one_forward_serves_many_strikes() -> None:
     assert stdev == pytest.approx([0.1, 0.2, 0.3], rel=1e-12)
 
 
+def test_one_option_serves_many_prices() -> None:
+    prices = array(2.0, 4.0, 8.0)
+    stdev, valid = black76.implied_stdev(prices, array(100.0), array(105.0), np.array([True]))
+    assert valid.all()
+    back = black76.price(array(100.0), array(105.0), stdev, np.array([True]))
+    assert back == pytest.approx(prices, rel=1e-10)
+
+
+def test_no_price_at_all_is_answered_with_nothing() -> None:
+    stdev, valid = black76.implied_stdev(array(), array(), array(), np.zeros(0, dtype=np.bool_))
+    assert (stdev.size, valid.size) == (0, 0)
+
+
 def test_an_at_the_forward_straddle_of_ten_percent_is_worth_7_9755_percent() -> None:
     # 4Φ(0.05) − 2 with Φ(0.05) = 0.519938805838372
     assert black76.straddle_fraction(0.1) == pytest.approx(4 * 0.519938805838372 - 2, rel=1e-12)

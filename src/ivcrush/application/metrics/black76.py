@@ -9,6 +9,7 @@ x = −|ln(F/K)|, u = |x|/s and t = s/2 the normalised price is
 which loses no digits in the wings. Prices outside the no-arbitrage bounds are masked out; NaN never comes out.
 """
 
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -49,9 +50,9 @@ _ERFCX_COEFFICIENTS = np.array(
     )
 )  # fmt: skip
 
-_MAX_STEPS = 24
-# Convergence is of fourth order: after a step this small (relative) the next error is below one in 1e13.
-_LAST_STEP = 2e-4
+# A step of fourth order leaves about a tenth of its fourth power: after one this small (relative) less than 3e-11.
+_MORE_STEPS = 2
+_LAST_STEP = 4e-3
 
 
 def erfcx(x: FloatArray) -> FloatArray:
@@ -108,17 +109,17 @@ def implied_stdev(
 ) -> tuple[FloatArray, BoolArray]:
     """The total standard deviation that gives each price back, and where there is one.
 
-    Shapes (n,) or broadcastable to it; `forward` and `strike` positive. The second array is False where the price
+    `undiscounted` has shape (n,), the others the same or one that broadcasts to it; `forward` and `strike` positive.
+    The second array is False where the price
     breaks a no-arbitrage bound (intrinsic < price < forward for a call, strike for a put); the first is 0.0 there.
-    Inverse of the logarithm of the price, or of what is missing to its bound, whichever is smaller, by Householder's
-    method of third order from the seed of Stefanica and Radoičić, "An explicit implied volatility formula" (IJTAF
-    20(7), 2017). Relative error near the attainable 1e-13 for |ln(F/K)| <= 8 and 0.001 <= stdev <= 4.
+    Inverse of the logarithm of the price, or of what it lacks to its limit, by Householder's method of third order from
+    a seed of the normal model. Relative error below 2e-10 for |ln(F/K)| <= 8 and 0.001 <= stdev <= 4.
     """
-    undiscounted, forward, strike, is_call = np.broadcast_arrays(undiscounted, forward, strike, is_call)
-    moneyness = np.log(forward / strike)
-    intrinsic = np.where(is_call, forward - strike, strike - forward)
-    beta = (undiscounted - np.maximum(intrinsic, 0.0)) / np.sqrt(forward * strike)
-    x = -np.abs(moneyness)
+    gain = np.maximum(np.where(is_call, forward - strike, strike - forward), 0.0)
+    beta = (undiscounted - gain) / np.sqrt(forward * strike)
+    x = -np.abs(np.log(forward / strike))
+    if x.shape != beta.shape:
+        x = np.broadcast_to(x, beta.shape)
     limit = np.exp(0.5 * x)
     valid = (beta > 1e-300) & (beta < limit * (1 - 1e-15))
     if valid.all():
@@ -140,74 +141,93 @@ def straddle_stdev(fraction: float) -> float:
 
 def _normalised_price(x: FloatArray, stdev: FloatArray, limit: FloatArray) -> tuple[FloatArray, FloatArray]:
     """b(x, s) for x <= 0 and its derivative in s; `limit` is exp(x/2), the price at infinite volatility."""
-    u = -x / stdev
+    arguments = np.empty((2, *stdev.shape))
+    first, second = arguments
+    u = x / stdev
     t = 0.5 * stdev
-    arguments = np.empty((2, *u.shape))
-    np.subtract(u, t, out=arguments[0])
-    np.add(u, t, out=arguments[1])
-    below = arguments[0] < 0  # in the money by more than half a variance: erfcx(−a) = 2·exp(a²) − erfcx(a)
+    np.add(u, t, out=first)
+    np.subtract(t, u, out=second)
+    scale = np.exp(-0.25 * (first * first + second * second))
     arguments *= _SQRT_HALF
-    np.abs(arguments[0], out=arguments[0])
+    beyond = first > 0  # in the money by more than half a variance: erfcx(−a) = 2·exp(a²) − erfcx(a)
+    np.abs(first, out=first)
     first, second = erfcx(arguments)
-    scale = np.exp(-0.5 * (u * u + t * t))
-    np.negative(first, out=first, where=below)
-    return below * limit + 0.5 * scale * (first - second), scale * _INVERSE_SQRT_TWO_PI
+    np.negative(first, out=first, where=beyond)
+    first -= second
+    first *= 0.5 * scale
+    first += beyond * limit
+    scale *= _INVERSE_SQRT_TWO_PI
+    return first, scale
 
 
 def _invert(x: FloatArray, beta: FloatArray, limit: FloatArray) -> FloatArray:
-    """The solution of b(x, s) = beta for valid prices, shape (n,)."""
-    stdev, low = _seed(x, beta, limit)
-    goal = np.log(np.where(low, beta, limit - beta))
-    active = np.ones(x.shape, dtype=np.bool_)
-    for step_number in range(_MAX_STEPS):
-        if step_number < 2:
-            step = _householder_step(x, stdev, limit, low, goal)
-            stdev = np.clip(stdev + step, 0.25 * stdev, 4.0 * stdev)
-            active = np.abs(step) > _LAST_STEP * stdev
-            continue
-        if not active.any():
-            break
-        index = np.flatnonzero(active)
-        old = stdev[index]
-        step = _householder_step(x[index], old, limit[index], low[index], goal[index])
-        stdev[index] = np.clip(old + step, 0.25 * old, 4.0 * old)
-        active[index] = np.abs(step) > _LAST_STEP * old
+    """The solution of b(x, s) = beta for valid prices, any shape.
+
+    After a step of fourth order the error is about a tenth of the step's fourth power: one is enough for ordinary
+    options, three for any.
+    """
+    stdev = _seed(x, beta, limit)
+    low = stdev * stdev < -2.0 * x
+    objective = _Objective(x, limit, np.where(low, 1.0, -1.0), np.where(low, 0.0, limit))
+    goal = np.log(objective.offset + objective.sign * beta)
+    step = _householder_step(objective, stdev, goal)
+    stdev = stdev + step
+    if float(np.abs(step / stdev).max(initial=0.0)) > _LAST_STEP:
+        for _ in range(_MORE_STEPS):
+            stdev = stdev + _householder_step(objective, stdev, goal)
     return stdev
 
 
-def _householder_step(
-    x: FloatArray, stdev: FloatArray, limit: FloatArray, low: BoolArray, goal: FloatArray
-) -> FloatArray:
-    """One step of third order on ln b (`low`) or ln(limit − b), whose higher derivatives are closed forms.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Objective:
+    """ln(offset + sign·b): the logarithm of the price, or of what it lacks to its limit."""
+
+    x: FloatArray
+    limit: FloatArray
+    sign: FloatArray
+    offset: FloatArray
+
+
+def _householder_step(objective: _Objective, stdev: FloatArray, goal: FloatArray) -> FloatArray:
+    """One step of third order, whose higher derivatives are closed forms.
 
     With v = ∂b/∂s: v'/v = x²/s³ − s/4, v''/v = (v'/v)² − 3x²/s⁴ − ¼.
     """
-    value, slope = _normalised_price(x, stdev, limit)
-    part = np.maximum(np.where(low, value, limit - value), 1e-308)
-    relative_slope = np.where(low, slope, -slope) / part
-    newton = (goal - np.log(part)) / relative_slope
-    ratio = x / stdev
+    value, slope = _normalised_price(objective.x, stdev, objective.limit)
+    value *= objective.sign
+    value += objective.offset
+    np.maximum(value, 1e-308, out=value)
+    slope *= objective.sign
+    slope /= value
+    newton = (goal - np.log(value)) / slope
+    ratio = objective.x / stdev
     ratio *= ratio
     bend = ratio / stdev - 0.25 * stdev
-    second = bend - relative_slope
-    third = bend * bend - 3 * ratio / (stdev * stdev) - 0.25 - relative_slope * (3 * bend - 2 * relative_slope)
-    return newton * (1 + 0.5 * second * newton) / (1 + newton * (second + third * newton / 6))
+    third = bend * (bend - 3 * slope) + 2 * slope * slope - 0.25 - 3 * ratio / (stdev * stdev)
+    bend -= slope
+    return newton * (1 + 0.5 * bend * newton) / (1 + newton * (bend + third * newton / 6))
 
 
-def _seed(x: FloatArray, beta: FloatArray, limit: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """Stefanica and Radoičić's closed form (Pólya's approximation of Φ), and where ln b is the better objective."""
-    weight = 2 / np.pi
-    twice_sinh = 1 / limit - limit
-    total = 2 * beta + twice_sinh
-    cosh = 0.5 * (limit * limit + 1 / (limit * limit))
-    grown = np.exp(-weight * x)
-    rest = np.exp(-(1 - weight) * x)
-    wing = rest + 1 / rest
-    b_term = 4 * (grown + 1 / grown) - 2 * wing * (2 * cosh - total * total)
-    c_term = 16 * beta * (beta + twice_sinh) * (limit - beta) * (1 / limit + beta)
-    a_term = (rest - 1 / rest) ** 2
-    gamma = -0.5 * np.pi * np.log(2 * c_term / (b_term + np.sqrt(b_term * b_term + 4 * a_term * c_term)))
-    near, far = np.sqrt(np.maximum(gamma + x, 0.0)), np.sqrt(np.maximum(gamma - x, 0.0))
-    critical = 0.5 * limit - 0.5 / limit * (1 - np.sqrt(1 - np.exp(weight * 2 * x)))
-    low = beta < critical
-    return np.where(low, far - near, far + near), low
+def _seed(x: FloatArray, beta: FloatArray, limit: FloatArray) -> FloatArray:
+    """The normal model's volatility, from its one-dimensional inverse, carried over to the lognormal model.
+
+    With m = e^{−x/2} − e^{x/2} the normal price is β = σ_N·(φ(z) − z·Φ(−z)), z = m/σ_N, a function of m/β alone; and
+    σ_N = s·(m/|x|)·(1 − s²/24 + …) (Hagan, Kumar, Lesniewski and Woodward, "Managing smile risk", Wilmott 2002, eq.
+    A.64). Within 1e-4 for ordinary options, 26 % for any.
+    """
+    distance = 1 / limit - limit
+    normal = (beta + distance) * np.interp(np.sqrt(np.log1p(distance / beta)), _NORMAL_NODES, _NORMAL_VALUES)
+    square = x * x
+    stdev = normal / (1.0 + square * (1 / 24 + square / 1920))
+    seed: FloatArray = stdev * (1.0 + stdev * stdev / 24)
+    return seed
+
+
+def _normal_inverse() -> tuple[FloatArray, FloatArray]:
+    """σ_N/(β + m) against √ln(1 + m/β) for z from 0 to 40, where prices underflow."""
+    z = np.concatenate((np.linspace(1e-6, 0.05, 200), np.geomspace(0.0501, 40.0, 1800)))
+    log_price = np.log(_INVERSE_SQRT_TWO_PI / z - 0.5 * erfcx(z * _SQRT_HALF)) - 0.5 * z * z
+    return np.sqrt(np.logaddexp(0.0, -log_price)), 1 / (z * (1 + np.exp(log_price)))
+
+
+_NORMAL_NODES, _NORMAL_VALUES = _normal_inverse()

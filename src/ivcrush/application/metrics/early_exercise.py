@@ -41,6 +41,7 @@ def exercise_premiums(
     premium = np.zeros(grid.mid.shape)
     known = fit.stdev > 0
     borrow = forwards.borrow if forwards.significant_borrow else 0.0
+    spot = carry.spot + forwards.spot_shift
     if not known.any() or (context.rate <= 0 and borrow == 0 and not any(context.dividends)):
         return premium
     terms = [
@@ -54,14 +55,14 @@ def exercise_premiums(
         )
         for row in range(len(carry.years))
     ]
-    visible = known & _visible(grid, carry.spot, terms, forwards, fit)
+    visible = known & _visible(grid, spot, terms, forwards, fit)
     rows = np.flatnonzero(visible)
     if not len(rows):
         return premium
     nodes = np.broadcast_to(np.concatenate((_NODES, _NODES)), (len(rows), 2 * len(_NODES)))
     sides = np.broadcast_to(np.arange(nodes.shape[1]) < len(_NODES), nodes.shape)
     contracts = _contracts_at(forwards.forward[rows], fit, rows, nodes, sides)
-    values = lattice_values(carry.spot, [terms[row] for row in rows], contracts, FINE_STEPS).premium
+    values = lattice_values(spot, [terms[row] for row in rows], contracts, FINE_STEPS).premium
     for index, row in enumerate(rows):
         z = np.log(grid.strikes[row] / forwards.forward[row]) / fit.stdev[row]
         call, put = values[index, : len(_NODES)], values[index, len(_NODES) :]

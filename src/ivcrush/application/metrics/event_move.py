@@ -101,7 +101,7 @@ def estimate_event_move(
         bent=_move(fit_event(otherwise.only(rows), *prior), bent),
         clocks=tuple(_move(fit_event(each.only(rows), *prior), shape) for each in contested),
     )
-    return Ok(_summary(event, fit, shape, others))
+    return Ok(_summary(event, replace(fit, worst_misfit=max(first.worst_misfit, fit.worst_misfit)), shape, others))
 
 
 def ambient_prior(terms: TermVariances, realised: float | None) -> tuple[float, float] | None:

@@ -35,9 +35,9 @@ class Carry:
     discount: FloatArray
     dividends: FloatArray
 
-    def forward(self, borrow: float | FloatArray = 0.0) -> FloatArray:
-        """Spot carried at rate less borrow, less dividends; dollars, shape (E,)."""
-        carried: FloatArray = self.spot * np.exp(-borrow * self.years) / self.discount - self.dividends
+    def forward(self, borrow: float = 0.0, spot_shift: float = 0.0) -> FloatArray:
+        """Spot (shifted by dollars) carried at rate less borrow, less dividends; dollars, shape (E,)."""
+        carried: FloatArray = (self.spot + spot_shift) * np.exp(-borrow * self.years) / self.discount - self.dividends
         return carried
 
 
@@ -45,6 +45,7 @@ class Carry:
 class Forwards:
     """The forward of each expiration, shapes (E,), dollars; `borrow` a year, common, with its standard error.
 
+    `spot_shift` is by how many dollars the options' stock differs from the quoted one: quotes of different moments.
     `inconsistent` marks expirations whose parity was not believed, `from_parity` those where it was used.
     """
 
@@ -52,6 +53,7 @@ class Forwards:
     standard_error: FloatArray
     borrow: float
     borrow_se: float
+    spot_shift: float
     inconsistent: BoolArray
     from_parity: BoolArray
 
@@ -62,17 +64,18 @@ class Forwards:
 
 
 def rough_stdev(grid: QuoteGrid, forward: FloatArray) -> FloatArray:
-    """A total standard deviation good to a third, for windows: the middle time value of the three nearest pairs.
+    """A total standard deviation good to a tenth, for windows: the middle one of the three nearest pairs.
 
-    Shape (E,); 0 where no strike has both a call and a put.
+    A pair k from the forward is worth about √(k² + m²) with m = √(2/π)·s·F, its mean absolute move. Shape (E,); 0 where
+    no strike has both a call and a put.
     """
     paired = grid.usable.all(axis=1)
-    distance = np.where(paired, np.abs(grid.strikes - forward[:, None]), np.inf)
-    order = np.argsort(distance, axis=1)[:, :3]
-    straddle = np.take_along_axis(grid.mid.sum(axis=1) - np.abs(grid.strikes - forward[:, None]), order, axis=1)
-    known = np.take_along_axis(paired, order, axis=1)
-    value, _ = weighted_median(straddle, known.astype(np.float64))
-    stdev: FloatArray = np.maximum(value, 0.0) / forward * (np.pi / 2) ** 0.5
+    away = grid.strikes - forward[:, None]
+    order = np.argsort(np.where(paired, np.abs(away), np.inf), axis=1)[:, :3]
+    both = grid.mid.sum(axis=1)
+    move = np.take_along_axis(np.sqrt(np.maximum(both * both - away * away, 0.0)), order, axis=1)
+    value, _ = weighted_median(move, np.take_along_axis(paired, order, axis=1).astype(np.float64))
+    stdev: FloatArray = value / forward * (np.pi / 2) ** 0.5
     return stdev
 
 
@@ -85,8 +88,8 @@ def imply_forwards(grid: QuoteGrid, carry: Carry, premium: FloatArray, stdev: Fl
     plain = carry.forward()
     parity, parity_se, pairs = _parity(grid, carry, premium, stdev, plain)
     found = pairs > 0
-    borrow, borrow_se = _common_borrow(parity, parity_se, found, carry)
-    expected = carry.forward(borrow)
+    borrow, borrow_se, spot_shift = _common_error(parity, parity_se, found, carry)
+    expected = carry.forward(borrow, spot_shift)
     carry_se = expected * CARRY_ERROR_PER_ROOT_YEAR * np.sqrt(carry.years)
     gap = np.where(found, expected - parity, 0.0)
     gap_se = np.hypot(parity_se, carry_se)
@@ -98,7 +101,7 @@ def imply_forwards(grid: QuoteGrid, carry: Carry, premium: FloatArray, stdev: Fl
     prior = np.where(odd & use, 0.0, carry_se**-2.0)
     total = weight + prior
     forward = (weight * np.where(use, parity, 0.0) + prior * expected) / total
-    return Forwards(forward, total**-0.5, borrow, borrow_se, inconsistent, use)
+    return Forwards(forward, total**-0.5, borrow, borrow_se, spot_shift, inconsistent, use)
 
 
 def weighted_median(values: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -137,16 +140,30 @@ def _parity(
     return mean, total**-0.5 * spread_of, np.count_nonzero(weight, axis=1).astype(np.float64)
 
 
-def _common_borrow(parity: FloatArray, parity_se: FloatArray, found: BoolArray, carry: Carry) -> tuple[float, float]:
-    """The borrow rate a year that most expirations agree on, and its standard error; 0 without parity."""
+def _common_error(
+    parity: FloatArray, parity_se: FloatArray, found: BoolArray, carry: Carry
+) -> tuple[float, float, float]:
+    """What all expirations have in common against plain carry: a borrow rate a year with its standard error, or dollars
+    of spot; 0 without parity.
+
+    Candidates are neither, each expiration's own borrow rate or shift, and their weighted medians. Each is judged by
+    its misses in standard errors, none counting more than the trim, and has to explain one to be preferred to neither.
+    """
     if not found.any():
-        return 0.0, 0.0
-    seen, years = parity[found] + carry.dividends[found], carry.years[found]
-    growth = np.log(np.maximum(seen, 1e-300 + 0.01 * carry.spot) * carry.discount[found] / carry.spot)
-    error = np.hypot(parity_se[found] / carry.spot, CARRY_ERROR_PER_ROOT_YEAR * np.sqrt(years))
-    weight = (years / error) ** 2
-    value, total = weighted_median((-growth / years)[None, :], weight[None, :])
-    return float(value[0]), float(total[0] ** -0.5)
+        return 0.0, 0.0, 0.0
+    years, discount = carry.years[found], carry.discount[found]
+    stock = np.maximum(parity[found] + carry.dividends[found], 0.01 * carry.spot) * discount
+    error = np.hypot(parity_se[found], carry.spot * CARRY_ERROR_PER_ROOT_YEAR * np.sqrt(years))
+    rates, shifts = -np.log(stock / carry.spot) / years, stock - carry.spot
+    rate, weight = weighted_median(rates[None, :], ((carry.spot * years / error) ** 2)[None, :])
+    shift, _ = weighted_median(shifts[None, :], (error**-2.0)[None, :])
+    borrows = np.concatenate((np.zeros(1), rate, rates, np.zeros(1 + len(years))))
+    moves = np.concatenate((np.zeros(2 + len(years)), shift, shifts))
+    expected = (carry.spot + moves[:, None]) * np.exp(-borrows[:, None] * years)
+    misses = np.minimum(np.abs(stock - expected) / error, TRIM_ERRORS).sum(axis=1)
+    misses[1:] += 1.0
+    best = int(np.argmin(misses))
+    return float(borrows[best]), float(weight[0] ** -0.5), float(moves[best])
 
 
 def _shared_gap(gap: FloatArray, gap_se: FloatArray, odd: BoolArray) -> BoolArray:

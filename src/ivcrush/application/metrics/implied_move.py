@@ -185,7 +185,7 @@ def _flags(snapshot: MarketSnapshot, setting: _Setting, found: EventMove, clock:
         "single_expiry_uses_prior_ambient": len(setting.surfaces) == 1,
         "event_variance_not_significant": found.jump_variance < 2 * found.jump_se,
         "term_structure_misfit": found.worst_misfit > MISFIT_ERRORS,
-        "event_date_suspect": _date_suspect(setting, found, clock),
+        "event_date_suspect": _date_suspect(setting, _ordinary_rate(snapshot, found), clock),
         "concave_smile": significant and shape.bend < 0,
         "fat_tailed_smile": significant and shape.bend > FAT_TAILED_BEND,
         "quotes_off_hours": snapshot.calendar.state_at(snapshot.as_of) is not SessionState.OPEN,
@@ -193,7 +193,13 @@ def _flags(snapshot: MarketSnapshot, setting: _Setting, found: EventMove, clock:
     return [name for name, holds in flags.items() if holds]
 
 
-def _date_suspect(setting: _Setting, found: EventMove, clock: SessionClock) -> bool:
+def _ordinary_rate(snapshot: MarketSnapshot, found: EventMove) -> float:
+    """Ordinary variance a year: the fit's, or the past's where less, for a misplaced event inflates the fit's."""
+    past = found.ambient_vol if snapshot.realised is None else snapshot.realised.annual
+    return min(found.ambient_vol, past) ** 2
+
+
+def _date_suspect(setting: _Setting, ambient: float, clock: SessionClock) -> bool:
     """Whether the variance jumps between two other expirations by more than where the calendar puts the report.
 
     Jumps are forward variances less ordinary variance; the other one must be beyond its noise, and an event of its own.
@@ -201,9 +207,9 @@ def _date_suspect(setting: _Setting, found: EventMove, clock: SessionClock) -> b
     variance = np.array([0.0, *(each.atm_variance for each in setting.surfaces)])
     error = np.array([0.0, *(each.atm_variance_se for each in setting.surfaces)])
     time = np.concatenate(((0.0,), clock.variance_time()[:-2])) / variance_days_per_year()
-    excess = np.diff(variance) - found.ambient_vol**2 * np.diff(time)
+    excess = np.diff(variance) - ambient * np.diff(time)
     noise = np.hypot(error[1:], error[:-1])
     own = next(index for index, each in enumerate(setting.surfaces) if each.reports_before > 0)
     others = np.delete(excess - SUSPECT_ERRORS * noise, own)
-    session = found.ambient_vol**2 / variance_days_per_year()
+    session = ambient / variance_days_per_year()
     return bool((others > max(float(excess[own]), LEAST_SESSIONS_OF_A_SUSPECT * session)).any())

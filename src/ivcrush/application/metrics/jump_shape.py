@@ -20,6 +20,8 @@ LEAST_BEND, MOST_BEND = -0.45, 0.5
 # Fat tails: one report in five comes from the wider component.
 WIDE_WEIGHT = 0.2
 _BISECTIONS = 40
+# Between sharp humps a straddle does not see variance at all.
+LEAST_GROWTH = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class JumpShape:
         total = max(at_the_forward, low)
         for _ in range(_BISECTIONS):
             shown, growth = self.at_the_forward(total)
+            growth = max(growth, LEAST_GROWTH)
             low, high = (total, high) if shown < at_the_forward else (low, total)
             step = total + (at_the_forward - shown) / growth
             if abs(step - total) <= 1e-12 * total:

@@ -20,6 +20,8 @@ from ivcrush.application.metrics.surface import ExpirationSurface
 from ivcrush.domain.types import MarketSnapshot, OptionChain
 
 HARD_TO_BORROW = 0.05
+# Quoted stock and options further apart than this are from different moments.
+SPOT_SHIFT = 0.001
 # Fewer strikes do not tell a bent smile from a noisy one.
 LEAST_STRIKES_OF_A_SMILE = 7
 MANY_OUTLIERS = 0.2
@@ -97,9 +99,9 @@ def _surface(cleaned: _Cleaned, row: int) -> ExpirationSurface:
 
 
 def _flags(cleaned: _Cleaned, row: int) -> list[str]:
-    grid, forwards, fit, chain = cleaned.grid, cleaned.forwards, cleaned.fit, cleaned.chains[row]
+    forwards, fit, chain = cleaned.forwards, cleaned.fit, cleaned.chains[row]
     carry, as_of = cleaned.carry, cleaned.snapshot.as_of
-    usable, outliers = np.count_nonzero(grid.usable[row]), np.count_nonzero(grid.reasons[row] == Reason.OUTLIER)
+    fitted, outliers = np.count_nonzero(cleaned.points.used[row]), np.count_nonzero(fit.outliers[row])
     age = None if chain.greeks_at is None else (as_of - chain.greeks_at).total_seconds()
     found = {
         "parity_inconsistent_with_other_expiries": bool(forwards.inconsistent[row]),
@@ -107,9 +109,10 @@ def _flags(cleaned: _Cleaned, row: int) -> list[str]:
         "atm_extrapolated": bool(fit.one_sided[row]),
         "few_near_atm_strikes": bool(fit.near_strikes[row] < 2),
         "atm_iv_imprecise": bool(fit.stdev_se[row] > IMPRECISE * fit.stdev[row]),
-        "many_outlier_quotes": bool(outliers > MANY_OUTLIERS * (usable + outliers)),
+        "many_outlier_quotes": bool(outliers > MANY_OUTLIERS * fitted),
         "vendor_iv_stale": age is not None and age > VENDOR_IV_AGE_S,
         "adjusted_contracts_dropped": any("adjusted" in reason for reason, _ in chain.dropped),
+        "spot_disagrees_with_options": abs(forwards.spot_shift) > SPOT_SHIFT * carry.spot,
         "hard_to_borrow": forwards.significant_borrow and abs(forwards.borrow) > HARD_TO_BORROW,
     }
     return [name for name, holds in found.items() if holds]

@@ -1,0 +1,447 @@
+"""The implied move of small markets whose variances are known, and everything that is refused or flagged."""
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from math import sqrt
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ivcrush.application.metrics.implied_move import ImpliedMoveReading, implied_move
+from ivcrush.domain.enums import Timing
+from ivcrush.domain.errors import Err, ErrorCode, Ok, Result
+from ivcrush.domain.market_calendar import NEW_YORK
+from ivcrush.domain.types import MarketSnapshot, OptionChain
+from tests.unit.metrics.option_market import (
+    AS_OF,
+    BEFORE,
+    FOURTH,
+    FRIDAY,
+    NEXT,
+    REPORT,
+    SPOT,
+    THIRD,
+    carried,
+    chain,
+    event_chains,
+    expected_move_pct,
+    smile_of,
+    snapshot,
+)
+
+DAILY = 0.02
+JUMP = 0.06
+SESSION = JUMP**2 + DAILY**2
+
+
+def read(market: MarketSnapshot) -> ImpliedMoveReading:
+    found = implied_move(market)
+    assert isinstance(found, Ok), found
+    return found.value
+
+
+def refused(found: Result[ImpliedMoveReading]) -> tuple[ErrorCode, str]:
+    assert isinstance(found, Err)
+    return found.error.code, found.error.message
+
+
+def test_a_six_percent_jump_and_two_percent_days_give_the_move_of_the_session() -> None:
+    reading = read(snapshot(event_chains()))
+    move = reading.move
+    assert move.expiration == FRIDAY
+    assert move.event_move_pct == pytest.approx(expected_move_pct(SESSION), rel=3e-3)
+    assert move.straddle_pct == pytest.approx(expected_move_pct(SESSION), rel=3e-3)
+    assert move.event_sigma_pct == pytest.approx(100 * sqrt(SESSION), rel=5e-3)
+    assert move.jump_sigma_pct == pytest.approx(6.0, rel=2e-2)
+    assert move.ambient_vol_pct == pytest.approx(100 * DAILY * sqrt(252), rel=0.05)
+    assert move.event_share == pytest.approx(JUMP**2 / SESSION, rel=0.03)
+    assert (move.forward, move.atm_strike) == (pytest.approx(SPOT, rel=1e-4), pytest.approx(SPOT))
+    low, high = move.event_move_interval_90_pct
+    assert low < move.event_move_pct <= high
+    assert move.method == "event variance over 4 expirations"
+    assert move.flags == ()
+    assert (reading.timing, reading.reaction_session) == (Timing.AMC, FRIDAY)
+    assert reading.event.expiration == FRIDAY
+    assert [each.reports_before for each in reading.surfaces] == [1, 1, 1, 1]
+
+
+def test_a_report_before_friday_s_open_and_a_week_of_ordinary_days_after_it() -> None:
+    chains = event_chains(days=((NEXT, 6, 1), (THIRD, 10, 1), (FOURTH, 24, 1)))
+    move = read(snapshot(chains, timing=Timing.BMO, report=FRIDAY)).move
+    assert move.expiration == NEXT
+    assert move.straddle_pct == pytest.approx(expected_move_pct(JUMP**2 + 6 * DAILY**2), rel=3e-3)
+    assert move.event_move_pct == pytest.approx(expected_move_pct(SESSION), rel=3e-2)
+
+
+def test_an_expiration_before_the_report_helps_to_know_the_ordinary_days() -> None:
+    report = date(2026, 5, 20)
+    chains = event_chains(days=((FRIDAY, 1, 0), (NEXT, 6, 1), (THIRD, 10, 1)))
+    reading = read(snapshot(chains, report=report, realised=None))
+    assert [each.reports_before for each in reading.surfaces] == [0, 1, 1]
+    assert reading.move.expiration == NEXT
+    assert reading.move.event_move_pct == pytest.approx(expected_move_pct(SESSION), rel=4e-2)
+
+
+def test_one_expiration_on_either_side_of_the_report_is_enough() -> None:
+    chains = event_chains(days=((FRIDAY, 1, 0), (NEXT, 6, 1)))
+    found = read(snapshot(chains, report=date(2026, 5, 20), realised=None))
+    assert found.move.event_move_pct == pytest.approx(expected_move_pct(SESSION), rel=0.05)
+    # Eight calendar days: √((0.0036 + 0.0024)·365/8), the close being a minute further than eight days.
+    assert found.event.atm_iv == pytest.approx(sqrt(0.006 * 365 / 8), rel=3e-3)
+
+
+def test_the_expiration_of_the_request_is_taken_if_it_holds_the_reaction() -> None:
+    assert read(snapshot(event_chains(), expiration=NEXT)).move.expiration == NEXT
+
+
+def test_an_expiration_that_ends_before_the_reaction_is_invalid() -> None:
+    chains = event_chains(days=((BEFORE, 1, 0), (FRIDAY, 1, 1)))
+    code, message = refused(implied_move(snapshot(chains, expiration=BEFORE)))
+    assert code is ErrorCode.INVALID
+    assert "2026-05-14 ends before 2026-05-15" in message
+
+
+def test_an_expiration_without_a_chain_is_no_data() -> None:
+    code, message = refused(implied_move(snapshot(event_chains(), expiration=date(2026, 7, 17))))
+    assert (code, message) == (ErrorCode.NODATA, "XYZ: no chain for the expiration 2026-07-17")
+
+
+def test_without_an_expiration_after_the_report_there_is_nothing_to_read() -> None:
+    code, message = refused(implied_move(snapshot(event_chains(), report=date(2026, 7, 1))))
+    assert code is ErrorCode.NODATA
+    assert "no expiration trades on 2026-07-02" in message
+
+
+def test_a_report_that_the_stock_already_trades_on_is_invalid() -> None:
+    code, message = refused(implied_move(snapshot(event_chains(), report=REPORT, timing=Timing.BMO)))
+    assert code is ErrorCode.INVALID
+    assert "already trades on the report of 2026-05-14" in message
+
+
+def test_a_stock_without_a_price_is_no_data() -> None:
+    code, message = refused(implied_move(snapshot(event_chains(), bid_ask=(0.0, 0.0), last=None)))
+    assert code is ErrorCode.NODATA
+    assert "no two-sided quote" in message
+
+
+def test_an_event_expiration_without_a_usable_quote_is_no_data() -> None:
+    chains = event_chains()
+    for side in (chains[0].calls, chains[0].puts):
+        side.bid[:] = 0.0
+    code, message = refused(implied_move(snapshot(chains)))
+    assert (code, message) == (
+        ErrorCode.NODATA,
+        "XYZ: no usable quote in the expiration 2026-05-15 that holds the report",
+    )
+
+
+def test_a_market_without_a_single_usable_quote_is_no_data() -> None:
+    chains = event_chains(days=((NEXT, 6, 1),))
+    for side in (chains[0].calls, chains[0].puts):
+        side.bid[:] = 0.0
+    code, _ = refused(implied_move(snapshot(chains, rate_pct=4.0)))
+    assert code is ErrorCode.NODATA
+
+
+def test_options_without_event_variance_are_refused_and_not_reported_as_negative() -> None:
+    chains = event_chains(jump=0.0, days=((FRIDAY, 0.5, 1), (NEXT, 6, 1), (THIRD, 10, 1), (FOURTH, 24, 1)))
+    code, message = refused(implied_move(snapshot(chains)))
+    assert code is ErrorCode.NODATA
+    assert "hold no variance for the report" in message
+
+
+def test_one_expiration_takes_ordinary_days_from_the_past_and_says_so() -> None:
+    move = read(snapshot(event_chains(days=((NEXT, 6, 1),)))).move
+    assert "single_expiry_uses_prior_ambient" in move.flags
+    assert move.method == "one expiration less past ordinary volatility"
+    assert move.event_move_pct == pytest.approx(expected_move_pct(SESSION), rel=0.05)
+
+
+def test_one_expiration_without_a_past_is_refused() -> None:
+    code, message = refused(implied_move(snapshot(event_chains(days=((NEXT, 6, 1),)), realised=None)))
+    assert (code, message) == (
+        ErrorCode.NODATA,
+        "XYZ: one expiration and no volatility of ordinary days: one of two is needed",
+    )
+
+
+def test_two_expirations_without_a_past_give_the_closed_form() -> None:
+    chains = event_chains(days=((NEXT, 6, 1), (THIRD, 10, 1)))
+    move = read(snapshot(chains, realised=None)).move
+    assert move.event_move_pct == pytest.approx(expected_move_pct(SESSION), rel=0.04)
+
+
+def test_an_unknown_session_gives_the_wider_of_both_and_says_so() -> None:
+    chains = event_chains(days=((NEXT, 5, 1), (THIRD, 9, 1), (FOURTH, 23, 1)))
+    market = snapshot(chains, timing=Timing.UNKNOWN, report=date(2026, 5, 18))
+    both = [read(replace(market, request=replace(market.request, timing=each))) for each in (Timing.BMO, Timing.AMC)]
+    found = read(market)
+    assert found.move.event_move_pct == max(each.move.event_move_pct for each in both)
+    assert "session_unknown" in found.move.flags
+
+
+def test_an_unknown_session_of_a_report_that_may_be_out_uses_the_one_to_come() -> None:
+    found = read(snapshot(event_chains(), timing=Timing.UNKNOWN))
+    assert found.timing is Timing.AMC
+
+
+def test_an_unknown_session_with_neither_reading_says_why() -> None:
+    code, _ = refused(implied_move(snapshot(event_chains(), timing=Timing.UNKNOWN, report=date(2026, 7, 1))))
+    assert code is ErrorCode.NODATA
+
+
+def test_expirations_behind_the_next_report_are_left_out() -> None:
+    far = date(2026, 8, 21)
+    chains = (*event_chains(), chain(far, smile_of(0.2)))
+    reading = read(snapshot(chains, next_report=date(2026, 8, 13)))
+    assert "second_event_excluded" in reading.move.flags
+    assert far not in [each.expiration for each in reading.surfaces]
+    asked = read(snapshot(chains, next_report=date(2026, 8, 13), expiration=far))
+    assert asked.event.expiration == far
+
+
+def test_variance_that_rises_elsewhere_makes_the_report_s_date_suspect() -> None:
+    # The jump lies between the first and the second expiration, not before the first as the calendar says.
+    chains = event_chains(days=((FRIDAY, 5, 0), (NEXT, 6, 1), (THIRD, 10, 1), (FOURTH, 24, 1)))
+    assert "event_date_suspect" in read(snapshot(chains)).move.flags
+
+
+def test_a_small_event_is_said_to_be_no_more_than_noise() -> None:
+    chains = event_chains(jump=0.01, days=((NEXT, 6, 1), (THIRD, 10, 1), (FOURTH, 24, 1)))
+    assert "event_variance_not_significant" in read(snapshot(chains)).move.flags
+
+
+def test_a_term_structure_that_no_ambient_volatility_explains_is_flagged() -> None:
+    chains = event_chains(days=((FRIDAY, 1, 1), (NEXT, 6, 1), (THIRD, 40, 1), (FOURTH, 8, 1)))
+    assert "term_structure_misfit" in read(snapshot(chains)).move.flags
+
+
+def test_a_concave_event_smile_is_named_and_its_move_is_nearer_to_the_straddle() -> None:
+    def bent(curvature: float) -> tuple[OptionChain, ...]:
+        first = chain(NEXT, smile_of(sqrt(JUMP**2 + 6 * DAILY**2), curvature=curvature), strikes=np.arange(85, 116, 1))
+        return (first, *event_chains(days=((THIRD, 10, 1), (FOURTH, 24, 1))))
+
+    plain, concave = (read(snapshot(bent(curvature))).move for curvature in (0.0, -0.12))
+    assert "concave_smile" in concave.flags
+    assert "concave_smile" not in plain.flags
+    assert plain.event_move_pct < concave.event_move_pct < concave.straddle_pct
+
+
+def test_a_fat_tailed_event_smile_is_named() -> None:
+    first = chain(FRIDAY, smile_of(sqrt(SESSION), curvature=0.12), strikes=np.arange(85, 116, 1))
+    move = read(snapshot((first, *event_chains()[1:]))).move
+    assert "fat_tailed_smile" in move.flags
+
+
+def test_quotes_after_hours_are_said_to_be() -> None:
+    evening = datetime(2026, 5, 14, 18, 0, tzinfo=NEW_YORK)
+    assert "quotes_off_hours" in read(snapshot(event_chains(), as_of=evening)).move.flags
+
+
+def test_a_stale_vendor_volatility_and_dropped_contracts_are_said() -> None:
+    first, *rest = event_chains()
+    old = replace(first, greeks_at=AS_OF - timedelta(hours=2), dropped=(("adjusted_root", 3),))
+    reading = read(snapshot((old, *rest)))
+    assert {"vendor_iv_stale", "adjusted_contracts_dropped"} <= set(reading.move.flags)
+    assert ("adjusted_root", 3) in reading.event.rejected
+
+
+def test_one_strike_on_one_side_and_a_wide_spread_are_said() -> None:
+    first = chain(FRIDAY, smile_of(sqrt(SESSION)), strikes=(102.0,), half_spread=0.75)
+    reading = read(snapshot((first, *event_chains()[1:])))
+    assert {"atm_extrapolated", "few_near_atm_strikes", "atm_iv_imprecise"} <= set(reading.move.flags)
+
+
+def test_many_quotes_off_the_smile_are_said() -> None:
+    rest = event_chains()[1:]
+    first = chain(FRIDAY, smile_of(sqrt(SESSION)), strikes=np.arange(85, 116, 0.5))
+    for at in range(0, len(first.strikes), 3):
+        for side in (first.calls, first.puts):
+            side.bid[at] *= 1.6
+            side.ask[at] *= 1.6
+    assert "many_outlier_quotes" in read(snapshot((first, *rest))).event.flags
+
+
+def test_a_spot_from_another_moment_is_said() -> None:
+    reading = read(snapshot(event_chains(), spot=101.0))
+    assert "spot_disagrees_with_options" in reading.move.flags
+    assert reading.move.forward == pytest.approx(100.0, abs=0.1)
+
+
+def dividend_chains(rate: float, amount: float, borrow: float = 0.0) -> tuple[OptionChain, ...]:
+    """European chains whose forward has carry, borrow and a dividend after the first expiration."""
+    chains = []
+    for day, length in ((FRIDAY, 1), (NEXT, 6), (THIRD, 10), (FOURTH, 24)):
+        forward, discount = carried(rate, (day - REPORT).days)
+        forward = forward * np.exp(-borrow * (day - REPORT).days / 365) - (amount if day > FRIDAY else 0.0)
+        stdev = sqrt(JUMP**2 + length * DAILY**2)
+        chains.append(chain(day, smile_of(stdev), forward=float(forward), discount=discount))
+    return tuple(chains)
+
+
+def test_a_dividend_and_a_rate_do_not_move_the_event() -> None:
+    # European quotes: what little early exercise is taken off wrongly must not matter.
+    paid = ((date(2026, 5, 20), 0.5), (date(2026, 9, 1), 0.5), (date(2026, 5, 1), 0.5))
+    move = read(snapshot(dividend_chains(0.04, 0.5), dividends=paid, rate_pct=4.0)).move
+    assert move.event_move_pct == pytest.approx(expected_move_pct(SESSION), rel=0.02)
+    assert "dividend_in_window" not in move.flags
+    later = read(snapshot(dividend_chains(0.04, 0.5), dividends=paid, rate_pct=4.0, expiration=NEXT)).move
+    assert "dividend_in_window" in later.flags
+
+
+def test_early_exercise_that_hides_in_the_spread_is_left_where_it_is() -> None:
+    chains = [chain(each.expiration, smile_of(0.07), half_spread=0.02) for each in event_chains()[:1]]
+    assert read(snapshot(chains, rate_pct=0.1)).move.straddle_pct == pytest.approx(expected_move_pct(0.0049), rel=5e-3)
+
+
+def test_a_hard_to_borrow_stock_is_said_to_be() -> None:
+    move = read(snapshot(dividend_chains(0.04, 0.0, borrow=0.5), rate_pct=4.0)).move
+    assert "hard_to_borrow" in move.flags
+    assert move.event_move_pct == pytest.approx(expected_move_pct(SESSION), rel=0.03)
+
+
+def test_an_expiration_whose_parity_is_stale_is_said_to_be() -> None:
+    chains = list(event_chains())
+    chains[0] = chain(FRIDAY, smile_of(sqrt(SESSION)), forward=97.0)
+    reading = read(snapshot(chains, spot=100.0))
+    assert "parity_inconsistent_with_other_expiries" in reading.event.flags
+
+
+def test_early_exercise_is_taken_off_before_the_event_is_read() -> None:
+    """American quotes made by a finer lattice: without the correction the move is more than 3 % too high."""
+    from ivcrush.application.metrics.american import Contracts, ExerciseTerms, lattice_values
+
+    paid, rate, chains = date(2026, 5, 21), 0.04, []
+    for day, length in ((NEXT, 6), (THIRD, 10), (FOURTH, 24)):
+        days = (day - REPORT).days
+        forward, discount = carried(rate, days)
+        stdev, amount = sqrt(JUMP**2 + length * DAILY**2), 1.5
+        forward -= amount
+        whole = chain(day, smile_of(stdev), forward=forward, discount=discount, strikes=np.arange(85, 116, 1))
+        terms = ExerciseTerms(
+            days / 365, rate, dividends=((6.33 / 365, amount),), lump=JUMP**2 / stdev**2, lump_years=1e-4
+        )
+        for is_call, side in ((True, whole.calls), (False, whole.puts)):
+            rights = np.full((1, 31), is_call)
+            contracts = Contracts(whole.strikes[None], np.full((1, 31), stdev), rights)
+            premium = lattice_values(SPOT, [terms], contracts, 150).premium[0]
+            side.bid[side.bid > 0] += premium[side.bid > 0]
+            side.ask[:] += premium
+        chains.append(whole)
+    corrected = read(snapshot(chains, rate_pct=4.0, dividends=((paid, 1.5),))).move
+    assert corrected.event_move_pct == pytest.approx(expected_move_pct(SESSION), rel=0.04)
+
+
+SCALES = st.floats(0.05, 50.0)
+
+
+def scaled(whole: OptionChain, factor: float) -> OptionChain:
+    sides = [replace(side, bid=side.bid * factor, ask=side.ask * factor) for side in (whole.calls, whole.puts)]
+    return replace(whole, strikes=whole.strikes * factor, calls=sides[0], puts=sides[1])
+
+
+@settings(max_examples=20, deadline=None)
+@given(factor=SCALES)
+def test_scaling_the_stock_and_its_strikes_leaves_percentages(factor: float) -> None:
+    chains = event_chains()
+    plain = read(snapshot(chains)).move
+    other = read(snapshot([scaled(each, factor) for each in chains], spot=SPOT * factor)).move
+    assert other.event_move_pct == pytest.approx(plain.event_move_pct, rel=1e-7)
+    assert other.straddle_pct == pytest.approx(plain.straddle_pct, rel=1e-7)
+    assert other.straddle_cost == pytest.approx(plain.straddle_cost * factor, rel=1e-7)
+
+
+@settings(max_examples=15, deadline=None)
+@given(strike=st.floats(150.0, 900.0), row=st.integers(0, 3))
+def test_a_worthless_far_strike_changes_nothing(strike: float, row: int) -> None:
+    chains = list(event_chains())
+    plain = read(snapshot(chains)).move
+    whole = chains[row]
+    longer = chain(whole.expiration, smile_of(0.06), strikes=[*whole.strikes, strike])
+    sides = []
+    for side, new in ((whole.calls, longer.calls), (whole.puts, longer.puts)):
+        values = {
+            name: np.append(getattr(side, name), getattr(new, name)[-1])
+            for name in (
+                "bid",
+                "ask",
+                "present",
+                "bid_size",
+                "ask_size",
+                "volume",
+                "open_interest",
+                "iv",
+                "delta",
+                "quoted_at",
+            )
+        }
+        sides.append(replace(side, **values))
+    sides[0].bid[-1], sides[0].ask[-1] = 0.0, 0.01
+    sides[1].bid[-1], sides[1].ask[-1] = 0.0, 0.0
+    chains[row] = replace(whole, strikes=np.append(whole.strikes, strike), calls=sides[0], puts=sides[1])
+    other = read(snapshot(chains)).move
+    # Only the order of sums may differ.
+    assert other.event_move_pct == pytest.approx(plain.event_move_pct, rel=1e-9)
+    assert other.event_move_interval_90_pct == pytest.approx(plain.event_move_interval_90_pct, rel=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    dearer=st.lists(st.floats(0.0, 1.0), min_size=3, max_size=3),
+    jump=st.floats(0.03, 0.12),
+    first=st.integers(1, 5),
+)
+def test_dearer_later_expirations_never_raise_the_event_move(dearer: list[float], jump: float, first: int) -> None:
+    days = ((FRIDAY, first, 1), (NEXT, 5 + first, 1), (THIRD, 10 + first, 1), (FOURTH, 24 + first, 1))
+    cheap = event_chains(jump=jump, days=days)
+    costly = [cheap[0]]
+    for (day, length, _), more in zip(days[1:], np.cumsum(dearer), strict=True):
+        costly.append(chain(day, smile_of(sqrt(jump**2 + (length + 8 * more) * DAILY**2))))
+    plain, other = implied_move(snapshot(cheap)), implied_move(snapshot(costly))
+    if isinstance(other, Ok):
+        assert isinstance(plain, Ok)
+        assert other.value.move.event_move_pct <= plain.value.move.event_move_pct * (1 + 1e-3)
+
+
+def test_the_same_market_gives_the_same_answer_to_the_bit() -> None:
+    chains = event_chains()
+    again = event_chains()
+    assert read(snapshot(chains)).move == read(snapshot(again)).move
+
+
+@pytest.mark.parametrize("spot_factor", [1e-4, 1e3])
+def test_a_cent_stock_and_a_hundred_thousand_dollar_stock_work_alike(spot_factor: float) -> None:
+    chains = [scaled(each, spot_factor) for each in event_chains()]
+    move = read(snapshot(chains, spot=SPOT * spot_factor)).move
+    assert move.event_move_pct == pytest.approx(expected_move_pct(SESSION), rel=3e-3)
+
+
+def test_a_volatility_of_a_thousand_percent_is_read_like_any_other() -> None:
+    chains = event_chains(jump=0.6, daily=0.1)
+    move = read(snapshot(chains, realised=0.1 * sqrt(252))).move
+    assert move.event_move_pct == pytest.approx(expected_move_pct(0.37), rel=0.02)
+
+
+def test_an_expiration_on_the_day_itself_is_read_until_its_close() -> None:
+    morning = datetime(2026, 5, 15, 9, 0, tzinfo=NEW_YORK)
+    chains = [
+        chain(day, smile_of(sqrt(v)), quoted_at=morning)
+        for day, v in ((FRIDAY, SESSION), (NEXT, SESSION + 5 * DAILY**2))
+    ]
+    move = read(snapshot(chains, timing=Timing.BMO, report=FRIDAY, as_of=morning)).move
+    assert move.expiration == FRIDAY
+    assert move.event_move_pct == pytest.approx(expected_move_pct(SESSION), rel=5e-3)
+
+
+def test_an_expired_chain_is_left_out() -> None:
+    evening = datetime(2026, 5, 14, 17, 0, tzinfo=NEW_YORK)
+    chains = event_chains(days=((BEFORE, 1, 0), (FRIDAY, 1, 1), (NEXT, 6, 1)))
+    assert [each.expiration for each in read(snapshot(chains, as_of=evening)).surfaces] == [FRIDAY, NEXT]
+
+
+def test_a_leap_is_left_out_unless_it_is_asked_for() -> None:
+    leap = date(2027, 1, 15)
+    chains = (*event_chains(), chain(leap, smile_of(0.4)))
+    assert leap not in [each.expiration for each in read(snapshot(chains, next_report=leap)).surfaces]
