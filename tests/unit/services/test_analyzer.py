@@ -351,3 +351,26 @@ async def test_a_stored_date_is_named_as_the_source(desk):
     await desk.analysis("AAPL")
     again = await desk.analysis("AAPL")
     assert again.snapshot.request.source is ReportSource.STORED
+
+
+async def test_only_the_newest_quarters_of_a_longer_history_go_in(desk, world):
+    run = desk.run()
+    await run.backfill.fetch(Ticker("AAPL"), FRIDAY_AFTERNOON, MarketCalendar(), quarters=20, with_dividends=False)
+    analysis = await desk.analysis("AAPL", run)
+    true = [each.earnings_date for each in world.truth("AAPL").past_moves[:12]]
+    assert [move.report_date for move in analysis.snapshot.moves] == true
+
+
+async def test_an_unknown_session_before_a_weekend_needs_the_expirations_of_both(desk):
+    # Before the open of Friday the expiration of that day reacts; after its close, the next week's.
+    analysis = await desk.analysis("T", desk.run(TERM_STRUCTURE_DEPTH="1"), report_date=date(2026, 5, 22))
+    days = {chain.expiration for chain in analysis.snapshot.chains}
+    assert {date(2026, 5, 22), date(2026, 5, 29)} <= days
+    assert "session_unknown" in analysis.flags
+
+
+async def test_a_run_that_finds_everything_stored_never_misses_a_key(desk):
+    first = await desk.analysis("AAPL")
+    again = await desk.analysis("AAPL", desk.run(ALPHA_VANTAGE_KEY="", refresh=False))
+    assert again.implied_move == first.implied_move
+    assert again.vrp == first.vrp
