@@ -38,7 +38,8 @@ bars = [DailyBar(date.fromordinal(739_000 + n), 1.0, 2.0, 0.5, 1.5, n) for n in 
 missing = [MissingMove(date(2025, 7, 23), Timing.UNKNOWN, "session unknown")]
 for number in range(1_000_000):
     name = sys.argv[2] + str(number)
-    assert store.save_history(name, (), missing, bars, datetime(2026, 5, 15, tzinfo=UTC)).value is None
+    now = datetime(2026, 5, 15, tzinfo=UTC)
+    assert store.save_history(name, (), missing, bars, through=now.date(), saved_at=now).value is None
     print(name, flush=True)
 """
 
@@ -130,7 +131,9 @@ def test_what_one_run_learns_the_next_run_knows(tmp_path: Path) -> None:
         ibm, date(2026, 5, 20), Timing.AMC, DateStatus.CONFIRMED, ReportSource.ALPHA_VANTAGE, "IBM"
     )
     first = opened(path)
-    assert PricesRepository(first).save_history(ibm, [move], [missing], [bar], NOW) == Ok(None)
+    assert PricesRepository(first).save_history(ibm, [move], [missing], [bar], through=NOW.date(), saved_at=NOW) == Ok(
+        None
+    )
     assert EarningsRepository(first).save_scheduled([report], NOW) == Ok(None)
     first.close()
     second = opened(path)

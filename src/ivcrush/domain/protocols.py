@@ -112,9 +112,11 @@ class PriceStore(Protocol):
         moves: Sequence[HistoricalMove],
         missing: Sequence[MissingMove],
         bars: Sequence[DailyBar],
+        *,
+        through: date,
         saved_at: datetime,
     ) -> Result[None]:
-        """Replace a company's moves, unmeasurable reports and recent daily bars in one transaction."""
+        """Replace what is kept from the oldest of these reports through that session; one transaction."""
         ...
 
     def moves(self, ticker: Ticker, before: date) -> Result[tuple[HistoricalMove, ...]]:

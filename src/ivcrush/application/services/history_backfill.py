@@ -70,7 +70,7 @@ class HistoryBackfill:
         through = calendar.last_finished_session(as_of)
         moves, missing = measure_moves(newest, bars.value, calendar, through=through)
         finished = [bar for bar in bars.value if bar.session <= through]
-        saved = self._prices.save_history(ticker, moves, missing, finished, self._now())
+        saved = self._prices.save_history(ticker, moves, missing, finished, through=through, saved_at=self._now())
         if isinstance(saved, Err):
             return saved
         dividends = await self._dividends(ticker) if with_dividends else Ok(None)

@@ -22,6 +22,7 @@ from tests.unit.infrastructure.database.snapshots import ibm_analysis
 IBM, MSFT = Ticker("IBM"), Ticker("MSFT")
 MONDAY = datetime(2026, 5, 11, 9, 30, tzinfo=NEW_YORK)
 TUESDAY = MONDAY + timedelta(days=1)
+FRIDAY = date(2026, 5, 8)  # the last finished session on that Monday
 WHOLE = (date(2000, 1, 1), date(2099, 12, 31))
 
 
@@ -166,7 +167,7 @@ class TestPrices:
     def test_a_history_comes_back_as_it_was_measured_newest_first(self, database: Database) -> None:
         store = PricesRepository(database)
         bars = [bar(date(2026, 1, 28)), bar(date(2026, 1, 29), 94.9)]
-        assert store.save_history(IBM, MOVES[::-1], MISSING, bars, MONDAY) == Ok(None)
+        assert store.save_history(IBM, MOVES[::-1], MISSING, bars, through=FRIDAY, saved_at=MONDAY) == Ok(None)
         assert value(store.moves(IBM, date(2026, 5, 15))) == MOVES
         assert value(store.missing_moves(IBM, date(2026, 5, 15))) == MISSING
         assert value(store.bars(IBM, *WHOLE)) == tuple(bars)
@@ -176,18 +177,30 @@ class TestPrices:
 
     def test_a_move_is_known_the_day_after_its_reaction_session_and_not_on_it(self, database: Database) -> None:
         store = PricesRepository(database)
-        store.save_history(IBM, MOVES, MISSING, [], MONDAY)
+        store.save_history(IBM, MOVES, MISSING, [], through=FRIDAY, saved_at=MONDAY)
         assert value(store.moves(IBM, date(2026, 1, 29))) == MOVES[1:]
         assert value(store.moves(IBM, date(2026, 1, 30))) == MOVES
         assert value(store.missing_moves(IBM, date(2025, 7, 23))) == ()
 
-    def test_a_newer_history_replaces_the_older_one_whole(self, database: Database) -> None:
+    def test_a_history_as_of_earlier_or_shorter_leaves_what_lies_outside_it(self, database: Database) -> None:
         store = PricesRepository(database)
-        store.save_history(IBM, MOVES, MISSING, [bar(date(2026, 1, 28))], MONDAY)
-        store.save_history(MSFT, MOVES, (), [bar(date(2026, 1, 28))], MONDAY)
-        store.save_history(IBM, MOVES[:1], (), [bar(date(2026, 1, 29))], TUESDAY)
-        assert value(store.moves(IBM, date(2026, 5, 15))) == MOVES[:1]
-        assert value(store.missing_moves(IBM, date(2026, 5, 15))) == ()
+        old, new = date(2025, 10, 21), date(2026, 1, 29)
+        store.save_history(IBM, MOVES, MISSING, [bar(old), bar(new)], through=FRIDAY, saved_at=MONDAY)
+        corrected = dataclasses.replace(MOVES[1], gap_pct=2.0)
+        store.save_history(IBM, [corrected], (), [bar(old, 7.0)], through=date(2025, 12, 31), saved_at=TUESDAY)
+        assert value(store.moves(IBM, date(2026, 5, 15))) == (MOVES[0], corrected)
+        assert value(store.missing_moves(IBM, date(2026, 5, 15))) == MISSING
+        assert value(store.bars(IBM, *WHOLE)) == (bar(old, 7.0), bar(new))
+
+    def test_a_newer_history_replaces_the_older_one_from_its_first_report_on(self, database: Database) -> None:
+        store = PricesRepository(database)
+        store.save_history(IBM, MOVES, MISSING, [bar(date(2026, 1, 28))], through=FRIDAY, saved_at=MONDAY)
+        store.save_history(MSFT, MOVES, (), [bar(date(2026, 1, 28))], through=FRIDAY, saved_at=MONDAY)
+        again = (dataclasses.replace(MOVES[0], gap_pct=-4.5), MOVES[1])
+        later = MissingMove(date(2025, 7, 23), Timing.AMC, "no bars")
+        store.save_history(IBM, again, [later], [bar(date(2026, 1, 29))], through=FRIDAY, saved_at=TUESDAY)
+        assert value(store.moves(IBM, date(2026, 5, 15))) == again
+        assert value(store.missing_moves(IBM, date(2026, 5, 15))) == (later,)
         assert value(store.bars(IBM, *WHOLE)) == (bar(date(2026, 1, 29)),)
         assert value(store.last_backfill(IBM)) == TUESDAY
         assert value(store.moves(MSFT, date(2026, 5, 15))) == MOVES
@@ -195,16 +208,18 @@ class TestPrices:
     def test_bars_older_than_400_days_before_the_newest_are_let_go(self, database: Database) -> None:
         newest = date(2026, 5, 15)
         store = PricesRepository(database)
-        store.save_history(IBM, (), (), [bar(newest - timedelta(days)) for days in (401, 400, 0)], MONDAY)
+        store.save_history(
+            IBM, (), (), [bar(newest - timedelta(days)) for days in (401, 400, 0)], through=FRIDAY, saved_at=MONDAY
+        )
         assert value(store.bars(IBM, *WHOLE)) == (bar(newest - timedelta(400)), bar(newest))
 
     def test_a_second_move_of_one_report_is_a_defect_and_leaves_the_old_history(self, database: Database) -> None:
         import sqlite3
 
         store = PricesRepository(database)
-        store.save_history(IBM, MOVES, (), [], MONDAY)
+        store.save_history(IBM, MOVES, (), [], through=FRIDAY, saved_at=MONDAY)
         with pytest.raises(sqlite3.IntegrityError):
-            store.save_history(IBM, (MOVES[0], MOVES[0]), (), [], TUESDAY)
+            store.save_history(IBM, (MOVES[0], MOVES[0]), (), [], through=FRIDAY, saved_at=TUESDAY)
         assert value(store.moves(IBM, date(2026, 5, 15))) == MOVES
 
     def test_a_move_without_all_its_numbers_cannot_be_stored(self, database: Database) -> None:
@@ -212,7 +227,12 @@ class TestPrices:
 
         with pytest.raises(sqlite3.IntegrityError):
             PricesRepository(database).save_history(
-                IBM, (dataclasses.replace(MOVES[0], gap_pct=float("nan")),), (), [], MONDAY
+                IBM,
+                (dataclasses.replace(MOVES[0], gap_pct=float("nan")),),
+                (),
+                [],
+                through=FRIDAY,
+                saved_at=MONDAY,
             )
 
     def test_a_closed_file_system_is_an_answer_and_not_a_crash(self, database: Database) -> None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final
 
 from ivcrush.domain.enums import Timing
@@ -29,6 +29,10 @@ _MISSING = """SELECT report_date, timing, reason FROM historical_moves
     WHERE ticker = ? AND report_date < ? AND reason IS NOT NULL ORDER BY report_date DESC"""
 _BARS = """SELECT session, open, high, low, close, volume FROM daily_bars
     WHERE ticker = ? AND session BETWEEN ? AND ? ORDER BY session"""
+_DELETE_MOVES = "DELETE FROM historical_moves WHERE ticker = ? AND report_date BETWEEN ? AND ?"
+_DELETE_BARS = "DELETE FROM daily_bars WHERE ticker = ? AND session <= ?"
+_FORGET_BARS = """DELETE FROM daily_bars WHERE ticker = ?
+    AND session < (SELECT date(max(session), ?) FROM daily_bars WHERE ticker = ?)"""
 _LAST_BACKFILL = "SELECT last_backfill FROM ticker_metadata WHERE ticker = ?"
 
 
@@ -44,19 +48,25 @@ class PricesRepository:
         moves: Sequence[HistoricalMove],
         missing: Sequence[MissingMove],
         bars: Sequence[DailyBar],
+        *,
+        through: date,
         saved_at: datetime,
     ) -> Result[None]:
-        """Replace a company's moves, unmeasurable reports and last `KEPT_BARS_DAYS` days of bars, in one transaction.
+        """Replace what is kept from the oldest of these reports through the session `through`, in one transaction.
 
+        Older reports and later ones stay; so do later bars, of which the last `KEPT_BARS_DAYS` days are kept.
         Errors: DBERROR. Two moves of one report date are a defect of the caller.
         """
+        dates = [*(move.report_date for move in moves), *(report.report_date for report in missing)]
+        window = (ticker, min(dates, default=through).isoformat(), through.isoformat())
 
         def replace(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM historical_moves WHERE ticker = ?", (ticker,))
+            connection.execute(_DELETE_MOVES, window)
             connection.executemany(_INSERT_MOVE, [_move_row(ticker, move) for move in moves])
             connection.executemany(_INSERT_MISSING, [_missing_row(ticker, report) for report in missing])
-            connection.execute("DELETE FROM daily_bars WHERE ticker = ?", (ticker,))
-            connection.executemany(_INSERT_BAR, [_bar_row(ticker, bar) for bar in _recent(bars)])
+            connection.execute(_DELETE_BARS, (ticker, through.isoformat()))
+            connection.executemany(_INSERT_BAR, [_bar_row(ticker, bar) for bar in bars])
+            connection.execute(_FORGET_BARS, (ticker, f"-{KEPT_BARS_DAYS} days", ticker))
             connection.execute(_SAVE_BACKFILL, (ticker, utc_text(saved_at)))
 
         return self._database.write(replace)
@@ -79,11 +89,6 @@ class PricesRepository:
         if isinstance(found, Err):
             return found
         return Ok(next(iter(found.value), None))
-
-
-def _recent(bars: Sequence[DailyBar]) -> list[DailyBar]:
-    newest = max((bar.session for bar in bars), default=date.min)
-    return [bar for bar in bars if newest - bar.session <= timedelta(KEPT_BARS_DAYS)]
 
 
 def _move_row(ticker: Ticker, move: HistoricalMove) -> tuple[object, ...]:
