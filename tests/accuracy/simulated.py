@@ -51,9 +51,10 @@ def _snapshot(world: World, symbol: str, chains: list[Chain]) -> MarketSnapshot:
     assert report is not None
     spot, as_of = world.spot(symbol), world.as_of
     bars = world.bars(symbol)
+    prices = zip(bars.days, bars.open, bars.high, bars.low, bars.close, strict=True)
     daily = tuple(
-        DailyBar(day, *(float(column[row]) for column in (bars.open, bars.high, bars.low, bars.close)), 0)
-        for row, day in enumerate(bars.days)
+        DailyBar(day, float(first), float(high), float(low), float(last), 0)
+        for day, first, high, low, last in prices
         if day < as_of.date()
     )
     rng = np.random.default_rng((world.seed, *symbol.encode()))

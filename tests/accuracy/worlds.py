@@ -7,6 +7,7 @@ event model is tested. Quotes have spreads, ticks, missing and stale rows.
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from math import erf
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from ivcrush.domain.types import (
 
 CALENDAR = MarketCalendar()
 SHAPES = ("lognormal", "two_humps", "lopsided", "fat_tails")
-_ERF = np.frompyfunc(__import__("math").erf, 1, 1)
+_ERF = np.frompyfunc(erf, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +147,13 @@ def _call(move: Mixture, strikes: FloatArray) -> FloatArray:
     width = np.sqrt(variances)
     upper = (means + variances - np.log(strikes)) / width
     share = np.exp(means + variances / 2)
-    return (weights * (share * _cdf(upper) - strikes * _cdf(upper - width))).sum(axis=0)
+    values: FloatArray = (weights * (share * _cdf(upper) - strikes * _cdf(upper - width))).sum(axis=0)
+    return values
 
 
 def _cdf(x: FloatArray) -> FloatArray:
-    return 0.5 * (1 + _ERF(x * 0.5**0.5).astype(np.float64))
+    share: FloatArray = 0.5 * (1 + _ERF(x * 0.5**0.5).astype(np.float64))
+    return share
 
 
 def _expirations(today: date, reaction: date, rng: np.random.Generator) -> list[date]:
