@@ -5,9 +5,8 @@ import resource
 import signal
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
 
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result
 from ivcrush.utils.files import write_whole
@@ -19,15 +18,20 @@ def refusal(outcome: Result[None]) -> str:
     return outcome.error.message
 
 
-@pytest.fixture
+@contextmanager
 def no_file_larger_than_1000_bytes() -> Iterator[None]:
-    """The operating system's own limit: a write past it fails as on a full disk."""
+    """The operating system's own limit: a write past it fails as on a full disk.
+
+    Not a fixture: pytest writes its own progress, perhaps to a longer file, before a fixture ends.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_new_file_holds_the_bytes_and_is_0644_under_any_umask(tmp_path: Path) -> None:
@@ -47,10 +51,11 @@ def test_an_existing_file_is_replaced_and_nothing_else_is_left_in_the_directory(
     assert (tmp_path / "report.csv").read_bytes() == b"new"
 
 
-@pytest.mark.usefixtures("no_file_larger_than_1000_bytes")
 def test_when_there_is_no_room_the_old_file_stays_and_no_litter_is_left(tmp_path: Path) -> None:
     (tmp_path / "report.csv").write_bytes(b"old")
-    message = refusal(write_whole(tmp_path / "report.csv", b"x" * 2000))
+    with no_file_larger_than_1000_bytes():
+        outcome = write_whole(tmp_path / "report.csv", b"x" * 2000)
+    message = refusal(outcome)
     assert message == f"{tmp_path / 'report.csv'}: cannot be written: File too large"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.csv"]
     assert (tmp_path / "report.csv").read_bytes() == b"old"
