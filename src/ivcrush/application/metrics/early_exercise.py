@@ -15,12 +15,10 @@ from ivcrush.application.metrics.hygiene import CALL, PUT, QuoteGrid
 from ivcrush.application.metrics.smile import SmileFit
 from ivcrush.domain.types import BoolArray, FloatArray, IntArray
 
-COARSE_STEPS, FINE_STEPS = 12, 64
-# The coarse premium is good to a quarter; half of half a spread leaves room for that.
-VISIBLE_SHARE_OF_HALF_SPREAD = 0.5
-_NODES = np.linspace(-2.1, 2.1, 15)
-# In-the-money by half a standard deviation: the most exercisable contracts that parity looks at.
-_PROBES = np.array((-0.5, 0.5))
+COARSE_STEPS, FINE_STEPS = 8, 40
+_NODES = np.linspace(-2.0, 2.0, 9)
+# In-the-money by a quarter of a standard deviation: the most exercisable contracts whose volatility is used.
+_PROBES = np.array((-0.25, 0.25))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def exercise_premiums(
 def _visible(
     grid: QuoteGrid, spot: float, terms: Sequence[ExerciseTerms], forwards: Forwards, fit: SmileFit
 ) -> BoolArray:
-    """Whether the premium half a standard deviation in the money shows through the tightest near spread."""
+    """Whether the premium just inside the money is more than half of the tightest spread near the money."""
     stdev = np.maximum(fit.stdev, 1e-6)
     near = grid.usable & (np.abs(np.log(grid.strikes / forwards.forward[:, None]))[:, None, :] < stdev[:, None, None])
     half_spread = np.where(near, 0.5 * (grid.ask - grid.bid), np.inf).min(axis=(1, 2))
@@ -82,7 +80,7 @@ def _visible(
     is_call = np.broadcast_to(np.array((True, False)), probes.shape)
     contracts = _contracts_at(forwards.forward, fit, np.arange(len(terms)), probes, is_call)
     premium = lattice_values(spot, terms, contracts, COARSE_STEPS).premium.max(axis=1)
-    visible: BoolArray = premium > VISIBLE_SHARE_OF_HALF_SPREAD * half_spread
+    visible: BoolArray = premium > half_spread
     return visible
 
 

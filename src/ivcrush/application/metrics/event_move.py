@@ -17,7 +17,7 @@ from ivcrush.application.metrics.event_variance import (
     EventFit,
     TermVariances,
     fit_event,
-    monotone_rows,
+    fit_monotone,
     two_expiration_variances,
 )
 from ivcrush.application.metrics.jump_shape import JumpShape
@@ -86,8 +86,7 @@ def estimate_event_move(
     shape = _jump_shape(surfaces, event, first)
     variances = _true_variances(surfaces, shape)
     terms = _terms(variances, clock, CLOSED_DAY_WEIGHT)
-    rows = monotone_rows(terms, *prior)
-    fit = fit_event(terms.only(rows), *prior)
+    fit, rows = fit_monotone(terms, *prior)
     if fit.jump_variance <= 0 or fit.day_variance <= 0:
         return err(
             ErrorCode.NODATA,

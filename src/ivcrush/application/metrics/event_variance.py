@@ -55,7 +55,7 @@ class EventFit:
     ambient variance a year of variance time around the report, and the largest leave-one-out error in standard errors.
 
     `day_se` has everything in it, `day_quote_se` the part that quotes and smiles have; `day_gains` (E,) is by how much
-    the session's variance rises with each expiration's.
+    the session's variance rises with each expiration's, `precision` (E, E) the inverse covariance of the variances.
     """
 
     jump_variance: float
@@ -66,6 +66,7 @@ class EventFit:
     ambient_rate: float
     worst_misfit: float
     day_gains: FloatArray
+    precision: FloatArray
 
 
 def two_expiration_variances(first: float, first_time: float, second: float, second_time: float) -> tuple[float, float]:
@@ -87,7 +88,7 @@ def fit_event(terms: TermVariances, ambient_mean: float, level_sd: float) -> Eve
     vague = (VAGUE * float(terms.variance[terms.reports > 0][0])) ** 2
     noise = terms.variance_se**2 + (MODEL_NOISE * _expected(terms, ambient_mean)) ** 2
     observed = covariance[:count, :count] + vague * np.outer(holds, holds) + np.diag(noise)
-    precision = np.linalg.inv(observed)
+    precision: FloatArray = np.linalg.inv(observed).astype(np.float64, copy=False)
     pull = precision @ (terms.variance - mean[:count])
     # Rows: jump, reaction session, ambient over the window that holds the reaction session and the first expirations.
     day = np.zeros(len(times))
@@ -111,25 +112,28 @@ def fit_event(terms: TermVariances, ambient_mean: float, level_sd: float) -> Eve
         float(ambient_day / (terms.day_end - terms.day_start)),
         float(misfit.max()),
         gains,
+        precision,
     )
 
 
-def monotone_rows(terms: TermVariances, ambient_mean: float, level_sd: float) -> BoolArray:
-    """The expirations (E,) to fit so that none after the event's raises the event's move by being dearer.
+def fit_monotone(terms: TermVariances, ambient_mean: float, level_sd: float) -> tuple[EventFit, BoolArray]:
+    """The fit, and the expirations (E,) in it, so that none after the event's raises the event's move by being dearer.
 
     Extrapolating a term structure backwards gives far expirations a small gain of either sign. Of two later ones the
     dearer must mean more ordinary variance, never more event: those with a positive gain are left out, one after the
-    other.
+    other. Without row i of a precision matrix P the other gains are g − gᵢ·Pᵢ/Pᵢᵢ.
     """
-    rows = np.ones(len(terms.variance), dtype=np.bool_)
+    whole = fit_event(terms, ambient_mean, level_sd)
     later = np.flatnonzero(terms.reports > 0)[1:]
-    while True:
-        gains = fit_event(terms.only(rows), ambient_mean, level_sd).day_gains
-        of_later = gains[np.isin(np.flatnonzero(rows), later)]
-        if not (of_later > 0).any():
-            return rows
-        kept = np.flatnonzero(rows)
-        rows[kept[np.isin(kept, later)][np.argmax(of_later)]] = False
+    rows = np.ones(len(terms.variance), dtype=np.bool_)
+    gains, precision = whole.day_gains, whole.precision
+    while len(later) and gains[later].max() > 0:
+        worst = later[int(np.argmax(gains[later]))]
+        gains = gains - gains[worst] * precision[worst] / precision[worst, worst]
+        precision = precision - np.outer(precision[worst], precision[worst]) / precision[worst, worst]
+        rows[worst] = False
+        later = later[later != worst]
+    return (whole if rows.all() else fit_event(terms.only(rows), ambient_mean, level_sd)), rows
 
 
 def _expected(terms: TermVariances, ambient_mean: float) -> FloatArray:
