@@ -140,6 +140,8 @@ def _implied_move(move: ImpliedMove) -> Document:
         "lower": number(move.lower, 2),
         "upper": number(move.upper, 2),
         "method": move.method,
+        "quotes_used": move.quotes_used,
+        "quotes_rejected": [{"reason": reason, "count": count} for reason, count in move.quotes_rejected],
         "flags": list(move.flags),
     }
 

@@ -20,7 +20,8 @@ class ImpliedMove:
 
     `straddle_pct` is E|move| to the expiration with all ordinary volatility in it; `event_move_pct` is E|close-to-close
     move| over the reaction session alone, `event_sigma_pct` its standard deviation, `jump_sigma_pct` the jump's.
-    `ambient_vol_pct` is annualised over 252 sessions, event removed. `lower`/`upper` are dollars.
+    `ambient_vol_pct` is annualised over 252 sessions, event removed. `lower`/`upper` are dollars. `quotes_rejected`
+    counts what was not used, by reason code.
     """
 
     expiration: date
@@ -37,6 +38,8 @@ class ImpliedMove:
     ambient_vol_pct: float
     event_share: float
     method: str
+    quotes_used: int
+    quotes_rejected: tuple[tuple[str, int], ...]
     flags: tuple[str, ...]
 
     @property

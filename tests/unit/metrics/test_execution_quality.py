@@ -46,7 +46,7 @@ def chain(calls=None, puts=None, strikes=(90, 95, 100, 105, 110)):
 
 
 IMPLIED = ImpliedMove(
-    EXPIRATION, 100.0, 100.0, 100.0, 5.9, 5.9, 4.7, 5.0, 4.0, 0.2, (3.7, 4.3), 24.0, 0.8, "by hand", ()
+    EXPIRATION, 100.0, 100.0, 100.0, 5.9, 5.9, 4.7, 5.0, 4.0, 0.2, (3.7, 4.3), 24.0, 0.8, "by hand", 40, (), ()
 )  # fmt: skip
 
 

@@ -208,6 +208,23 @@ def test_variance_that_rises_elsewhere_makes_the_report_s_date_suspect() -> None
     assert "event_date_suspect" in read(snapshot(chains)).move.flags
 
 
+def test_a_term_structure_that_rises_for_months_makes_no_date_suspect() -> None:
+    # A session is worth 1, 1.2, 1.4 and 1.6 of today's: over the last 14 that adds 8.4 to the event's 4 and more.
+    chains = event_chains(jump=0.04, days=((FRIDAY, 1, 1), (NEXT, 7, 1), (THIRD, 12.6, 1), (FOURTH, 35, 1)))
+    assert "event_date_suspect" not in read(snapshot(chains)).move.flags
+
+
+def test_every_quote_left_out_is_counted_by_its_reason() -> None:
+    near, *later = event_chains()
+    plain = dict(read(snapshot((near, *later))).move.quotes_rejected)
+    bids = near.puts.bid.copy()
+    bids[-2:] = 0.0  # deep in the money, where they had one
+    doubtful = replace(near, puts=replace(near.puts, bid=bids), dropped=(("adjusted_root", 3),))
+    move = read(snapshot((doubtful, *later))).move
+    assert dict(move.quotes_rejected) == plain | {"adjusted_root": 3, "zero_bid": plain["zero_bid"] + 2}
+    assert move.quotes_used > 4 * 10
+
+
 def test_a_small_event_is_said_to_be_no_more_than_noise() -> None:
     chains = event_chains(jump=0.01, days=((NEXT, 6, 1), (THIRD, 10, 1), (FOURTH, 24, 1)))
     assert "event_variance_not_significant" in read(snapshot(chains)).move.flags

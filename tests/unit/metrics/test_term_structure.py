@@ -41,7 +41,7 @@ def surface(days, variance, reports=1):
 def implied(event_days=7, jump_sigma_pct=5.0):
     return ImpliedMove(
         TODAY + timedelta(event_days), 100.0, 100.0, 100.0, 5.0, 5.0, jump_sigma_pct, 5.3, 4.2, 0.2, (3.9, 4.6),
-        30.0, 0.9, "by hand", (),
+        30.0, 0.9, "by hand", 40, (), (),
     )  # fmt: skip
 
 

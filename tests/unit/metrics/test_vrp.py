@@ -45,6 +45,8 @@ def implied(event_move_pct=4.5, se=0.3, straddle_pct=5.0):
         ambient_vol_pct=24.0,
         event_share=0.9,
         method="by hand",
+        quotes_used=40,
+        quotes_rejected=(("zero_bid", 3),),
         flags=(),
     )
 

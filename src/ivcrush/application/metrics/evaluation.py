@@ -37,6 +37,7 @@ DOUBTS = {
     "event_variance_not_significant": "the options hardly price an event",
     "term_structure_misfit": "the expirations contradict one another",
     "parity_inconsistent_with_other_expiries": "calls and puts of an expiration disagree with the stock's price",
+    "spot_disagrees_with_options": "the stock's quote and the options are not of one moment",
     "atm_iv_imprecise": "the quotes at the money are too wide or too few",
     "atm_extrapolated": "no strike lies on one side of the stock's price",
     "many_outlier_quotes": "many quotes contradict their neighbours",

@@ -6,6 +6,7 @@ session's own variance in place of s².
 Without an answer there is an `Err` with the reason, never a negative or absurd number.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -167,9 +168,19 @@ def _event_move(snapshot: MarketSnapshot, setting: _Setting, flags: tuple[str, .
         ambient_vol_pct=100 * found.ambient_vol,
         event_share=min(1.0, found.jump_variance / event.atm_variance),
         method=_method(surfaces),
+        quotes_used=sum(len(each.strikes) for each in surfaces),
+        quotes_rejected=_rejected(surfaces),
         flags=(*flags, *event.flags, *_flags(snapshot, setting, found, clock)),
     )
     return Ok(ImpliedMoveReading(move, surfaces, event, setting.timing, reaction))
+
+
+def _rejected(surfaces: tuple[ExpirationSurface, ...]) -> tuple[tuple[str, int], ...]:
+    """Quotes that were not used, over all expirations, by reason code, most frequent first."""
+    counts: Counter[str] = Counter()
+    for surface in surfaces:
+        counts.update(dict(surface.rejected))
+    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _method(surfaces: tuple[ExpirationSurface, ...]) -> str:
@@ -202,14 +213,20 @@ def _ordinary_rate(snapshot: MarketSnapshot, found: EventMove) -> float:
 def _date_suspect(setting: _Setting, ambient: float, clock: SessionClock) -> bool:
     """Whether the variance jumps between two other expirations by more than where the calendar puts the report.
 
-    Jumps are forward variances less ordinary variance; the other one must be beyond its noise, and an event of its own.
+    Jumps are forward variances less ordinary variance, beyond their noise. What is ordinary between two expirations is
+    the higher rate of the spans beside it, so that a rising term structure is no jump; `ambient` where there is none.
     """
     variance = np.array([0.0, *(each.atm_variance for each in setting.surfaces)])
     error = np.array([0.0, *(each.atm_variance_se for each in setting.surfaces)])
-    time = np.concatenate(((0.0,), clock.variance_time()[:-2])) / variance_days_per_year()
-    excess = np.diff(variance) - ambient * np.diff(time)
-    noise = np.hypot(error[1:], error[:-1])
+    span = np.diff(np.concatenate(((0.0,), clock.variance_time()[:-2])) / variance_days_per_year())
+    rise, noise = np.diff(variance), np.hypot(error[1:], error[:-1])
     own = next(index for index, each in enumerate(setting.surfaces) if each.reports_before > 0)
-    others = np.delete(excess - SUSPECT_ERRORS * noise, own)
-    session = ambient / variance_days_per_year()
-    return bool((others > max(float(excess[own]), LEAST_SESSIONS_OF_A_SUSPECT * session)).any())
+    least = max(
+        float(rise[own] - ambient * span[own]), LEAST_SESSIONS_OF_A_SUSPECT * ambient / variance_days_per_year()
+    )
+    for index in range(len(rise)):
+        beside = [at for at in (index - 1, index + 1) if 0 <= at < len(rise) and at != own]
+        ordinary = max((float(rise[at] / span[at]) for at in beside), default=ambient)
+        if index != own and rise[index] - ordinary * span[index] - SUSPECT_ERRORS * noise[index] > least:
+            return True
+    return False

@@ -173,6 +173,8 @@ def ibm_analysis() -> TickerAnalysis:
             ambient_vol_pct=24.1,
             event_share=0.9,
             method="two expirations",
+            quotes_used=40,
+            quotes_rejected=(("zero_bid", 3),),
             flags=(),
         ),
         history=missing,
