@@ -35,11 +35,15 @@ if TYPE_CHECKING:
 
 
 class ConfigurationError(Exception):
-    """The settings cannot work; `problems` says why, a line each, with no secret in it."""
+    """The settings cannot work; `problems` says why, a line each, with no secret in it.
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
+    `storage_alone`: the settings are right, and a file that they name cannot be written.
+    """
+
+    def __init__(self, problems: tuple[str, ...], *, storage_alone: bool = False) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+        self.storage_alone = storage_alone
 
 
 def load_settings(
@@ -48,18 +52,20 @@ def load_settings(
     *,
     required_keys: Collection[Provider],
     overrides: Mapping[str, str] | None = None,
+    read_env_file: bool = True,
 ) -> AppSettings:
     """The settings of this process: overrides, else the environment, else systemd's credentials, else `.env`.
 
     A variable that is set but empty means the default, and hides what the sources after it say. Relative paths are
-    taken from `working_directory`. Raises ConfigurationError with every problem found.
+    taken from `working_directory`; without `read_env_file` its `.env` is not even opened. Raises ConfigurationError
+    with every problem found.
     """
     from ivcrush.config.config import NAMES, SECRET_NAMES
 
     prescribed = {} if overrides is None else overrides
     if not set(prescribed) <= set(NAMES):
         raise ValueError(f"no such settings: {sorted(set(prescribed) - set(NAMES))}")
-    env_file = from_env_file(working_directory / ".env", NAMES)
+    env_file = from_env_file(working_directory / ".env", NAMES) if read_env_file else Gathered({})
     credentials = _credentials(environ, SECRET_NAMES)
     environment = from_mapping(environ, NAMES, "environment")
     sources = (env_file, credentials, environment, from_mapping(prescribed, NAMES, "prescribed"))
@@ -68,12 +74,13 @@ def load_settings(
     problems = [problem for source in sources for problem in source.problems]
     problems += [_problem(name, given[name], need, secret=name in SECRET_NAMES) for name, need in faults.items()]
     problems += [need for names, need in _contradictions(settings) if not names & faults.keys()]
-    problems += [need for name, need in _unusable_paths(settings, working_directory) if name not in faults]
+    problems += [need for name, need in _shared_paths(settings, working_directory) if name not in faults]
+    unwritable = [need for name, need in _unwritable_paths(settings, working_directory) if name not in faults]
     if not env_file.problems and not credentials.problems:  # else the key may well be there
         problems += _missing_keys(settings, required_keys, given, faults)
-    if problems:
+    if problems or unwritable:
         redact = Redactor(given[name].text for name in SECRET_NAMES & given.keys())
-        raise ConfigurationError(tuple(map(redact, problems)))
+        raise ConfigurationError(tuple(map(redact, [*problems, *unwritable])), storage_alone=not problems)
     return _view(settings, working_directory, env_file.warnings)
 
 
@@ -146,15 +153,19 @@ def _paths(settings: "Settings", working_directory: Path) -> dict[str, Path]:
     return paths if settings.log_file is None else paths | {"LOG_FILE": working_directory / settings.log_file}
 
 
-def _unusable_paths(settings: "Settings", working_directory: Path) -> Iterator[tuple[str, str]]:
+def _shared_paths(settings: "Settings", working_directory: Path) -> Iterator[tuple[str, str]]:
     seen: dict[Path, str] = {}
+    for name, path in _paths(settings, working_directory).items():
+        if path in seen and _unwritable(path) is None:
+            yield name, f"{name}={printable(str(path), 200)}: is the file of {seen[path]} too; one of its own is needed"
+        seen.setdefault(path, name)
+
+
+def _unwritable_paths(settings: "Settings", working_directory: Path) -> Iterator[tuple[str, str]]:
     for name, path in _paths(settings, working_directory).items():
         reason = _unwritable(path)
         if reason is not None:
             yield name, f"{name}={printable(str(path), 200)}: {reason}"
-        elif path in seen:
-            yield name, f"{name}={printable(str(path), 200)}: is the file of {seen[path]} too; one of its own is needed"
-        seen.setdefault(path, name)
 
 
 def _unwritable(path: Path) -> str | None:

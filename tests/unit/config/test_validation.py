@@ -266,3 +266,17 @@ def test_near_misses_in_the_file_are_warnings(tmp_path: Path) -> None:
     assert load(tmp_path, {}).warnings == (
         f"{path} line 1: VRP_EXELLENT is no setting and is ignored; VRP_EXCELLENT is",
     )
+
+
+def test_a_path_that_takes_no_file_is_storage_alone_unless_a_setting_is_wrong_too(tmp_path: Path) -> None:
+    found = []
+    for environ in ({"DB_PATH": str(tmp_path)}, {"DB_PATH": str(tmp_path), "VRP_GOOD": "x"}):
+        with pytest.raises(ConfigurationError) as raised:
+            load_settings(environ, tmp_path, required_keys=())
+        found.append((raised.value.storage_alone, len(raised.value.problems)))
+    assert found == [(True, 1), (False, 2)]
+
+
+def test_an_env_file_that_is_not_to_be_read_is_not_judged_either(tmp_path: Path) -> None:
+    write_env(tmp_path, "VRP_GOOD=nonsense\n").chmod(0o666)
+    assert load_settings({}, tmp_path, required_keys=(), read_env_file=False).evaluation.vrp_good == 1.5
