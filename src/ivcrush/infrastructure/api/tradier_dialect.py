@@ -14,7 +14,7 @@ from ivcrush.utils.rate_limiter import MAX_SERVER_WAIT_S, epoch_seconds
 
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?")
 _READ_OF_ERRORS = 4096
-_COMPLAINTS = frozenset({"errors", "fault"})
+_COMPLAINTS = frozenset({"error", "errors", "fault"})
 _TOKEN_FAULTS = ("access_token_expired", "invalid_access_token", "apiproduct")
 
 

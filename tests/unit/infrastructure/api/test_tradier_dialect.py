@@ -83,6 +83,7 @@ def test_a_provider_in_trouble_is_asked_again_and_counts_for_the_breaker(status:
         (500, fault("Body buffer overflow", "protocol.http.TooBigBody"), ErrorCode.EXTERNAL),
         (200, '{"errors":{"error":"text"}}', ErrorCode.EXTERNAL),
         (200, '{"errors":{"error":["t1","t2"]}}', ErrorCode.EXTERNAL),
+        (200, '{"error":["t1","t2"]}', ErrorCode.EXTERNAL),
     ],
 )
 def test_a_lasting_refusal_is_never_asked_again(status: int, body: str, code: ErrorCode) -> None:
