@@ -24,7 +24,7 @@ MAY_IMPORT = {
         "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",
     },
     "ivcrush.cli": {
-        "ivcrush.cli", "ivcrush.container", "ivcrush.application", "ivcrush.config.settings",
+        "ivcrush.cli", "ivcrush.container", "ivcrush.application", "ivcrush.config.settings", "ivcrush.config.rules",
         "ivcrush.config.validation", "ivcrush.domain", "ivcrush.utils",
     },
     "ivcrush.cli.demo": {"ivcrush.domain", "simulated_market"},

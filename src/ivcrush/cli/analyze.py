@@ -4,12 +4,14 @@ import argparse
 from dataclasses import dataclass
 from datetime import date
 
-from ivcrush.application.documents import analysis_document, batch_document, failure_document
+from ivcrush.application.documents import analysis_document, batch_document
 from ivcrush.application.ranking import ranked
 from ivcrush.application.services.request_planner import ReportQuestion
+from ivcrush.cli.command import Outcome, Style, UsageError, required
 from ivcrush.cli.exit_codes import exit_of_run
+from ivcrush.cli.failures import labelled_failure, stderr_lines
 from ivcrush.cli.render.documents import render_batch, render_single
-from ivcrush.cli.session import Outcome, Style, UsageError, required
+from ivcrush.config.settings import Provider
 from ivcrush.container import Container
 from ivcrush.domain.analysis import TickerAnalysis, TickerFailure
 from ivcrush.domain.enums import Timing
@@ -40,6 +42,11 @@ def prepare(arguments: argparse.Namespace) -> tuple[ReportQuestion, ...]:
     return tuple(ReportQuestion(ticker, report_date, timing, expiration) for ticker in tickers)
 
 
+def needed_keys(questions: tuple[ReportQuestion, ...]) -> tuple[Provider, ...]:  # noqa: ARG001
+    """The market's alone: what the other provider knows may be stored, or named on the command line."""
+    return (Provider.TRADIER,)
+
+
 async def execute(questions: tuple[ReportQuestion, ...], container: Container, style: Style) -> Outcome:
     """Analyse all of them and render one analysis, or a batch of several."""
     begun = container.clock.monotonic()
@@ -55,22 +62,17 @@ async def execute(questions: tuple[ReportQuestion, ...], container: Container, s
     return Outcome(
         text=text,
         code=exit_of_run(len(answers.analyses), incomplete, errors),
-        messages=tuple(f"{failure.ticker}: {failure.error}" for failure in answers.failures),
+        messages=stderr_lines(answers.failures),
     )
 
 
 def unique_tickers(texts: list[str]) -> tuple[Ticker, ...]:
     """Canonical tickers in their order, each once. Raises UsageError for one that cannot be one."""
-    return tuple(dict.fromkeys(required(parse_ticker(text)) for text in texts))
+    return tuple(dict.fromkeys(required("", parse_ticker(text)) for text in texts))
 
 
 def _date(flag: str, text: str | None) -> date | None:
-    if text is None:
-        return None
-    parsed = parse_date(text)
-    if isinstance(parsed, Err):
-        raise UsageError(f"{flag}: {parsed.error.message}")
-    return parsed.value
+    return None if text is None else required(flag, parse_date(text))
 
 
 def _sorted_out(questions: tuple[ReportQuestion, ...], results: tuple[Result[TickerAnalysis], ...]) -> _Answers:
@@ -84,17 +86,17 @@ def _sorted_out(questions: tuple[ReportQuestion, ...], results: tuple[Result[Tic
 def _single(answers: _Answers, style: Style) -> str:
     if answers.analyses:
         return render_single(analysis_document(answers.analyses[0]), style)
-    return render_single(failure_document(answers.failures[0]), style)
+    return render_single(labelled_failure(answers.failures[0], style), style)
 
 
 def _batch(answers: _Answers, container: Container, style: Style, elapsed_s: float) -> str:
     document = batch_document(
         [analysis_document(analysis) for analysis in answers.analyses],
-        [failure_document(failure) for failure in answers.failures],
+        [labelled_failure(failure, style) for failure in answers.failures],
         run_id=correlation_id(),
         as_of=container.as_of,
         requests=container.usage.requests,
         cache_hits=container.usage.cache_hits,
         elapsed_s=elapsed_s,
     )
-    return render_batch(document, style)
+    return render_batch({**document, "simulated": style.simulated}, style)

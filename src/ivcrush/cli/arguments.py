@@ -1,12 +1,14 @@
 """What can be typed: every command, flag and default, and nothing else.
 
-Imports argparse alone, so that `--help` is instant. Values are checked where they are used; here only their shape is
-told.
+Imports next to nothing beside argparse, so that `--help` is instant. Values are checked where they are used; here only
+their shape is told.
 """
 
 import argparse
+from typing import NoReturn
 
 from ivcrush import __version__
+from ivcrush.utils.text import printable
 
 DESCRIPTIONS = {
     "analyze": "Is the earnings move that options imply richer than what this company's reports have done?",
@@ -14,9 +16,17 @@ DESCRIPTIONS = {
 }
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Refuses in one line, harmless on a terminal, instead of showing the whole usage first."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leaves with code 2."""
+        self.exit(2, f"{self.prog}: {printable(message, 500)}; see {self.prog} --help\n")
+
+
 def command_parser(command: str, prog: str) -> argparse.ArgumentParser:
     """The parser of one command, as its script uses it."""
-    parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTIONS[command], allow_abbrev=False)
+    parser = OneLineParser(prog=prog, description=DESCRIPTIONS[command], allow_abbrev=False)
     _ADD[command](parser)
     _add_common(parser)
     return parser
@@ -24,7 +34,7 @@ def command_parser(command: str, prog: str) -> argparse.ArgumentParser:
 
 def program_parser() -> argparse.ArgumentParser:
     """The parser of the installed program, with all commands."""
-    parser = argparse.ArgumentParser(prog="ivcrush", description=DESCRIPTIONS["analyze"], allow_abbrev=False)
+    parser = OneLineParser(prog="ivcrush", description=DESCRIPTIONS["analyze"], allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"ivcrush {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command, description in DESCRIPTIONS.items():
@@ -44,10 +54,10 @@ def _add_analyze(parser: argparse.ArgumentParser) -> None:
 def _add_backfill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tickers", nargs="*", metavar="TICKER", help="companies to fetch")
     parser.add_argument("--file", metavar="FILE", help="file with a ticker a line; # begins a comment")
-    parser.add_argument("--quarters", type=int, default=12, metavar="N", help="reports to measure, newest first (12)")
+    parser.add_argument("--quarters", default="12", metavar="N", help="reports to measure, newest first (12)")
     parser.add_argument("--calendar", action="store_true", help="also fetch everybody's coming report dates (one call)")
     parser.add_argument("--dividends", action="store_true", help="also fetch dividends (one more call a ticker)")
-    parser.add_argument("--timeout", type=float, default=300.0, metavar="S", help="seconds for one ticker (300)")
+    parser.add_argument("--timeout", default="300", metavar="S", help="seconds for one ticker (300)")
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan (calls, quota left, days) and do nothing"
     )

@@ -7,30 +7,36 @@ more can be fetched, and the rest is reported as skipped.
 import argparse
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil
 from pathlib import Path
+from typing import TypeVar
 
-from ivcrush.application.documents import Document, failure_document, moment
+from ivcrush.application.documents import Document, moment
 from ivcrush.application.services.history_backfill import BackfillOutcome
 from ivcrush.cli.analyze import unique_tickers
+from ivcrush.cli.command import Outcome, Style, UsageError
 from ivcrush.cli.exit_codes import exit_of_run
+from ivcrush.cli.failures import EVERYBODY, labelled_failure, stderr_lines
 from ivcrush.cli.render.documents import render_rows
-from ivcrush.cli.session import Outcome, Style, UsageError
 from ivcrush.cli.ticker_file import read_tickers
+from ivcrush.config import rules
 from ivcrush.config.settings import Provider
 from ivcrush.container import Container
 from ivcrush.domain.analysis import TickerFailure
 from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.types import Ticker
+from ivcrush.utils.text import printable
 from ivcrush.utils.tracing import correlation_id
 
 BACKFILL_SCHEMA = "ivcrush.backfill/1"
 PLAN_SCHEMA = "ivcrush.backfill-plan/1"
 MOST_QUARTERS = 40
+LONGEST_TIMEOUT_S = 86_400
 _STOPS = (ErrorCode.QUOTA, ErrorCode.AUTH, ErrorCode.CONFIG, ErrorCode.DBERROR)
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +63,19 @@ def prepare(arguments: argparse.Namespace) -> Plan:
     tickers = tuple(dict.fromkeys((*named, *filed)))
     if not tickers and not arguments.calendar:
         raise UsageError("backfill: no ticker given; name some, or --file FILE, or --calendar")
-    if not 1 <= arguments.quarters <= MOST_QUARTERS:
-        raise UsageError(f"--quarters {arguments.quarters}: 1 to {MOST_QUARTERS} is needed")
-    if not (isfinite(arguments.timeout) and arguments.timeout > 0):
-        raise UsageError(f"--timeout {arguments.timeout:g}: seconds above 0 are needed")
     return Plan(
-        tickers, arguments.quarters, arguments.calendar, arguments.dividends, arguments.timeout, arguments.dry_run
+        tickers=tickers,
+        quarters=_parsed("--quarters", arguments.quarters, rules.whole(1, MOST_QUARTERS)),
+        calendar=arguments.calendar,
+        dividends=arguments.dividends,
+        timeout_s=_parsed("--timeout", arguments.timeout, rules.positive(LONGEST_TIMEOUT_S)),
+        dry_run=arguments.dry_run,
     )
+
+
+def needed_keys(plan: Plan) -> tuple[Provider, ...]:
+    """Report dates come from one provider and bars from the other; a plan alone needs nobody."""
+    return () if plan.dry_run else (Provider.TRADIER, Provider.ALPHA_VANTAGE)
 
 
 async def execute(plan: Plan, container: Container, style: Style) -> Outcome:
@@ -76,33 +88,53 @@ async def execute(plan: Plan, container: Container, style: Style) -> Outcome:
             return Outcome("", exit_of_run(0, 0, [held.error]), (held.error.message,))
         calendar = await container.backfill.refresh_calendar() if plan.calendar else Ok(0)
         results = await _fetch_all(plan, container)
-    failures = [
-        *([TickerFailure("*", calendar.error)] if isinstance(calendar, Err) else []),
+    told = calendar.error if isinstance(calendar, Err) else None
+    failures = (
+        *([] if told is None else [TickerFailure(EVERYBODY, told)]),
         *(TickerFailure(t, r.error) for t, r in zip(plan.tickers, results, strict=True) if isinstance(r, Err)),
-    ]
+    )
     outcomes = [result.value for result in results if isinstance(result, Ok)]
-    document: Document = {
+    calendar_rows = calendar.value if isinstance(calendar, Ok) else 0
+    return Outcome(
+        text=render_rows(_document(outcomes, failures, calendar_rows, container, style), "tickers", style),
+        code=exit_of_run(len(outcomes) + (plan.calendar and told is None), 0, [each.error for each in failures]),
+        messages=stderr_lines(failures),
+    )
+
+
+def _document(
+    outcomes: Sequence[BackfillOutcome],
+    failures: Sequence[TickerFailure],
+    calendar_rows: int,
+    container: Container,
+    style: Style,
+) -> Document:
+    failed = sum(each.ticker != EVERYBODY and each.error.code is not ErrorCode.SKIPPED for each in failures)
+    skipped = sum(each.error.code is ErrorCode.SKIPPED for each in failures)
+    return {
         "schema": BACKFILL_SCHEMA,
         "run_id": correlation_id(),
         "as_of": moment(container.as_of),
         "simulated": style.simulated,
         "summary": {
-            "total": len(plan.tickers),
+            "total": len(outcomes) + failed + skipped,
             "done": len(outcomes),
-            "failed": len(plan.tickers) - len(outcomes),
-            "calendar_rows": calendar.value if isinstance(calendar, Ok) else 0,
+            "failed": failed,
+            "skipped": skipped,
+            "calendar_rows": calendar_rows,
             "requests": container.usage.requests,
             "cache_hits": container.usage.cache_hits,
         },
-        "tickers": [_outcome_document(outcome) for outcome in outcomes],
-        "failures": [failure_document(failure) for failure in failures],
+        "tickers": [_outcome_document(outcome, style) for outcome in outcomes],
+        "failures": [labelled_failure(failure, style) for failure in failures],
     }
-    done = len(outcomes) + (plan.calendar and isinstance(calendar, Ok))
-    return Outcome(
-        text=render_rows(document, "tickers", style),
-        code=exit_of_run(done, 0, [failure.error for failure in failures]),
-        messages=tuple(f"{failure.ticker}: {failure.error}" for failure in failures),
-    )
+
+
+def _parsed(flag: str, text: str, rule: Callable[[str], T]) -> T:
+    try:
+        return rule(text)
+    except ValueError as need:
+        raise UsageError(f"{flag} {printable(text, 40)}: {need} is needed") from None
 
 
 async def _fetch_all(plan: Plan, container: Container) -> list[Result[BackfillOutcome]]:
@@ -144,6 +176,7 @@ def _planned(plan: Plan, container: Container, style: Style) -> Outcome:
     beyond = max(0, plan.alpha_vantage_calls - left.value)
     document: Document = {
         "schema": PLAN_SCHEMA,
+        "simulated": style.simulated,
         "tickers": len(plan.tickers),
         "alpha_vantage_calls": plan.alpha_vantage_calls,
         "tradier_calls": len(plan.tickers),
@@ -153,9 +186,10 @@ def _planned(plan: Plan, container: Container, style: Style) -> Outcome:
     return Outcome(render_rows(document, None, style), exit_of_run(1, 0, []))
 
 
-def _outcome_document(outcome: BackfillOutcome) -> Document:
+def _outcome_document(outcome: BackfillOutcome, style: Style) -> Document:
     return {
         "ticker": outcome.ticker,
+        "simulated": style.simulated,
         "moves": len(outcome.moves),
         "missing": [
             {"earnings_date": report.report_date.isoformat(), "reason": report.reason} for report in outcome.missing

@@ -20,7 +20,11 @@ def demo_market(as_of: datetime | None) -> Iterator[Mapping[str, str]]:
     """Serve the simulated market on loopback; yields the settings that point the program at it."""
     from simulated_market import SimulatedMarket, World
 
-    world = World(seed=DEMO_SEED, as_of=as_of or DEMO_AS_OF)
+    moment = DEMO_AS_OF if as_of is None else as_of
+    world = World(seed=DEMO_SEED, as_of=moment)
+    name = (
+        "demo" if world.anchor == DEMO_AS_OF.date() else f"demo-{world.anchor}"
+    )  # each day is a world with its own past
     with SimulatedMarket(world) as market:
         yield {
             "TRADIER_API_KEY": "simulated",
@@ -31,6 +35,6 @@ def demo_market(as_of: datetime | None) -> Iterator[Mapping[str, str]]:
             "ALPHA_VANTAGE_PER_SECOND": _UNPACED,
             "ALPHA_VANTAGE_PER_MINUTE": _UNPACED,
             "ALPHA_VANTAGE_PER_DAY": _UNPACED,
-            "DB_PATH": "data/demo.db",
-            "CACHE_PATH": "data/demo-cache.db",
+            "DB_PATH": f"data/{name}.db",
+            "CACHE_PATH": f"data/{name}-cache.db",
         }

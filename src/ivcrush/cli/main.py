@@ -9,26 +9,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from ivcrush.cli.arguments import command_parser, program_parser
+from ivcrush.cli.streams import say, stdout_failure, write_stdout
 
 if TYPE_CHECKING:
     import argparse
 
-    from ivcrush.cli.session import Command
+    from ivcrush.cli.command import Command
 
 _MODULES = {"analyze": "ivcrush.cli.analyze", "backfill": "ivcrush.cli.backfill"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The installed program: `ivcrush COMMAND …`."""
-    parser = program_parser()
-    parsed = parser.parse_args(arguments)
+    parsed = _parsed(program_parser(), arguments)
     return _run(parsed.command, parsed)
 
 
-def script(command: str) -> int:
+def script(command: str, arguments: Sequence[str] | None = None) -> int:
     """A script of one command: `python scripts/analyze.py …`."""
     parser = command_parser(command, prog=f"{command.replace('-', '_')}.py")
-    return _run(command, parser.parse_args())
+    return _run(command, _parsed(parser, arguments))
+
+
+def _parsed(parser: "argparse.ArgumentParser", arguments: Sequence[str] | None) -> "argparse.Namespace":
+    """What was typed; leaves the program after --help, --version and usage errors, as argparse does."""
+    try:
+        return parser.parse_args(arguments)
+    except SystemExit as leaving:
+        if leaving.code != 0:
+            raise
+        reason = write_stdout("")
+    except OSError as error:  # the help itself could not be printed
+        reason = stdout_failure(error)
+    if reason is not None:
+        say(f"stdout: cannot be written: {reason}")
+    raise SystemExit(0 if reason is None else 74)
 
 
 def _run(command: str, arguments: "argparse.Namespace") -> int:
@@ -37,7 +52,7 @@ def _run(command: str, arguments: "argparse.Namespace") -> int:
 
         module = cast("Command", import_module(_MODULES[command]))
         return run(command, module, arguments)
-    except KeyboardInterrupt:  # before the event loop takes signals over
+    except KeyboardInterrupt:  # outside of the event loop, which has its own handler
         return 130
 
 

@@ -6,7 +6,7 @@ A file that cannot be read as that is refused whole, with its line; nothing is s
 import stat
 from pathlib import Path
 
-from ivcrush.cli.session import InputError
+from ivcrush.cli.command import InputError
 from ivcrush.domain.errors import Err
 from ivcrush.domain.types import Ticker, parse_ticker
 

@@ -6,9 +6,9 @@ Works on the documents alone, so that what is shown, kept and sent is the same t
 import msgspec
 
 from ivcrush.application.documents import Document
+from ivcrush.cli.command import Style
 from ivcrush.cli.render.flat import csv_text
 from ivcrush.cli.render.table import analysis_table, batch_table, rows_table
-from ivcrush.cli.session import Style
 
 
 def render_single(document: Document, style: Style) -> str:
@@ -32,7 +32,7 @@ def render_rows(document: Document, name: str | None, style: Style) -> str:
     if style.form == "json":
         return json_text(document)
     listed = [document] if name is None else [*rows(document, name), *rows(document, "failures")]
-    return csv_text(listed) if style.form == "csv" else rows_table(listed, style)
+    return csv_text(listed) if style.form == "csv" else rows_table(document, listed, style)
 
 
 def rows(document: Document, name: str) -> list[Document]:

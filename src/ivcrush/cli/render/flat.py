@@ -9,7 +9,9 @@ from ivcrush.utils.text import csv_cell, printable
 
 
 def csv_text(documents: Sequence[Document]) -> str:
-    """A header over the fields of all rows in their first order, then the rows; numbers stay numbers."""
+    """A header over the fields of all rows in their first order, then the rows; empty without rows."""
+    if not documents:
+        return ""
     flattened = [dict(_fields(document)) for document in documents]
     header = list(dict.fromkeys(name for row in flattened for name in row))
     out = io.StringIO()

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from ivcrush.application.documents import Document, Json
-from ivcrush.cli.session import Style
+from ivcrush.cli.command import Style
+from ivcrush.cli.failures import failure_line
 from ivcrush.utils.text import printable
 
 _COLORS = {"excellent": "32", "good": "32", "marginal": "33", "warning": "33", "skip": "2", "reject": "31"}
 _COLOR = re.compile("\x1b\\[[0-9]+m")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?( %)?|n/a|-")
 _LABEL_WIDTH = 22
 _MOVES = ("close_to_close_pct", "gap_pct", "open_to_close_pct", "peak_pct")
 _SIMULATED = "SIMULATED MARKET: every number below is invented"
@@ -20,8 +22,8 @@ _SIMULATED = "SIMULATED MARKET: every number below is invented"
 def analysis_table(document: Document, style: Style) -> str:
     """One analysis, or why there is none."""
     if "error" in document:
-        error = _part(document, "error")
-        return f"{_text(document['ticker'])}: {_text(error['code'])}: {_text(error['message'])}\n"
+        label = f"{_SIMULATED}\n" if style.simulated else ""
+        return f"{label}{_failed(document)}\n"
     lines = [*_heading(document, style), *_measures(document), "", *_past(document), *_verdict(document, style)]
     return "\n".join(lines) + "\n"
 
@@ -31,24 +33,34 @@ def batch_table(document: Document, style: Style) -> str:
     analyses, failures = _parts(document, "analyses"), _parts(document, "failures")
     head = ("ticker", "report", "event move", "past mean", "ratio", "90 % interval", "P(>1)", "execution", "verdict")
     rows = [_batch_row(analysis, style) for analysis in analyses]
-    lines = [_SIMULATED, ""] if any(analysis["simulated"] is True for analysis in analyses) else []
+    lines = [_SIMULATED, ""] if style.simulated else []
     lines += aligned([head, *rows]) if rows else []
-    lines += [f"{_text(each['ticker'])}: {_error_text(each)}" for each in failures]
-    summary = _part(document, "summary")
-    counted = (name for name in summary if name != "elapsed_s")
-    lines += ["", ", ".join(f"{_text(summary[name])} {name.replace('_', ' ')}" for name in counted)]
-    return "\n".join(lines) + "\n"
+    lines += [_failed(each) for each in failures]
+    return "\n".join([*lines, "", _summed(document)]) + "\n"
 
 
-def rows_table(documents: Sequence[Document], style: Style) -> str:
-    """Simple rows: a column a field, lists as counts, errors in a line of their own below."""
-    whole = [document for document in documents if "error" not in document]
-    header = [name for name in (whole[0] if whole else {}) if name != "schema"]
-    cells = [[_cell(document[name]) for name in header] for document in whole]
+def rows_table(document: Document, documents: Sequence[Document], style: Style) -> str:
+    """Simple rows of a document: a column a field, lists as counts, errors in a line of their own, then the totals."""
+    whole = [row for row in documents if "error" not in row]
+    header = [name for name in (whole[0] if whole else {}) if name not in {"schema", "simulated"}]
+    cells = [[_cell(row[name]) for name in header] for row in whole]
     lines = [_SIMULATED, ""] if style.simulated else []
     lines += aligned([[name.replace("_", " ") for name in header], *cells]) if whole else []
-    lines += [f"{_text(each['ticker'])}: {_error_text(each)}" for each in documents if "error" in each]
+    lines += [_failed(row) for row in documents if "error" in row]
+    if "summary" in document:
+        lines += ["", _summed(document)] if documents else [_summed(document)]
     return "\n".join(lines) + "\n"
+
+
+def _failed(document: Document) -> str:
+    error = _part(document, "error")
+    return printable(failure_line(*map(str, (document["ticker"], error["code"], error["message"]))), 600)
+
+
+def _summed(document: Document) -> str:
+    summary = _part(document, "summary")
+    counted = (name for name in summary if name != "elapsed_s")
+    return ", ".join(f"{_text(summary[name])} {name.replace('_', ' ')}" for name in counted)
 
 
 def _cell(value: Json) -> str:
@@ -58,13 +70,19 @@ def _cell(value: Json) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns two spaces apart, as wide as their widest cell; the colours of a cell take no width."""
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(_padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    """Columns two spaces apart, as wide as their widest cell, numbers to the right; the first row is the heading.
+
+    The colours of a cell take no width.
+    """
+    columns = [_padded(column) for column in zip(*rows, strict=True)]
+    return ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
 
 
-def _padded(cell: str, width: int) -> str:
-    return cell + " " * (width - _width(cell))
+def _padded(column: Sequence[str]) -> list[str]:
+    width = max(map(_width, column))
+    numeric = all(_NUMBER.fullmatch(cell) for cell in column[1:])
+    gaps = [" " * (width - _width(cell)) for cell in column]
+    return [gap + cell if numeric else cell + gap for gap, cell in zip(gaps, column, strict=True)]
 
 
 def _width(cell: str) -> int:
@@ -91,7 +109,7 @@ def _measures(document: Document) -> Iterator[str]:
     move = _part(document, "implied_move")
     low, high = _pair(move["event_move_interval_90_pct"])
     yield _line("event move", f"{_number(move['event_move_pct'], 2)} %  (90 %: {low} to {high})")
-    yield _line("  to", f"{_number(move['lower'], 2)} .. {_number(move['upper'], 2)}")
+    yield _line("  puts the stock at", f"{_number(move['lower'], 2)} .. {_number(move['upper'], 2)}")
     yield _line("straddle", f"{_number(move['straddle_pct'], 2)} % of spot, ordinary volatility included")
     yield _line("ordinary volatility", f"{_number(move['ambient_vol_pct'], 1)} % a year")
     yield from _block(document, "history", _history_lines)

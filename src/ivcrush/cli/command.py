@@ -1,0 +1,67 @@
+"""What every command and the session that runs it agree on: the command's face, its outcome, and how it refuses.
+
+Values and exceptions only; nothing here does anything.
+"""
+
+import argparse
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ivcrush.cli.exit_codes import Exit
+from ivcrush.config.settings import Provider
+from ivcrush.domain.errors import Err, Result
+
+if TYPE_CHECKING:
+    from ivcrush.container import Container
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How the result is to look: `form` table, json or csv; `simulated` labels it as such."""
+
+    form: str
+    color: bool
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command leaves: its text, its exit code, and the lines for stderr."""
+
+    text: str
+    code: Exit
+    messages: tuple[str, ...] = ()
+
+
+class UsageError(Exception):
+    """Arguments that are well formed and cannot be meant; the message names the argument, the value and the need."""
+
+
+class InputError(Exception):
+    """An input file that cannot be used at all; the message names the file, the line and the need."""
+
+
+class Command(Protocol):
+    """A module of this package that implements one command."""
+
+    def prepare(self, arguments: argparse.Namespace) -> Any:
+        """Check the arguments; raises UsageError, or InputError for a file they name."""
+        ...
+
+    def needed_keys(self, prepared: Any) -> Collection[Provider]:
+        """Whose keys the work cannot begin without."""
+        ...
+
+    async def execute(self, prepared: Any, container: "Container", style: Style) -> Outcome:
+        """Do the work and render it."""
+        ...
+
+
+def required(flag: str, result: Result[T]) -> T:
+    """The value of an argument's parser; raises UsageError naming the flag (empty for the tickers)."""
+    if isinstance(result, Err):
+        raise UsageError(f"{flag}: {result.error.message}" if flag else result.error.message)
+    return result.value

@@ -1,0 +1,39 @@
+"""Where the result goes: stdout, or the file of `--output`, written whole or not at all."""
+
+import os
+from pathlib import Path
+
+from ivcrush.cli.command import UsageError
+from ivcrush.cli.streams import write_stdout
+from ivcrush.domain.errors import ErrorCode, Ok, Result, err
+from ivcrush.utils.files import write_whole
+from ivcrush.utils.text import printable
+
+
+def output_path(text: str | None) -> Result[Path | None]:
+    """The file that `--output` names, asked before anything is spent whether it can be written; None for stdout.
+
+    Raises UsageError for what cannot be meant. Errors: DBERROR for a place that cannot be written.
+    """
+    if text is None:
+        return Ok(None)
+    path, shown = Path(text), f"--output {printable(text)}".rstrip()
+    if not text or path.is_dir():
+        raise UsageError(f"{shown}: a file name is needed" + (", this is a directory" if text else ""))
+    if not path.parent.is_dir():
+        raise UsageError(f"{shown}: {printable(str(path.parent))} is no directory; an existing one is needed")
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        return err(ErrorCode.DBERROR, f"{shown}: is no plain file; the name of one is needed")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return err(ErrorCode.DBERROR, f"{shown}: its directory cannot be written; a writable one is needed")
+    return Ok(path)
+
+
+def write_result(text: str, output: Path | None) -> Result[None]:
+    """Put the result there. Errors: DBERROR."""
+    if output is not None:
+        return write_whole(output, text.encode())
+    reason = write_stdout(text)
+    if reason is None:
+        return Ok(None)
+    return err(ErrorCode.DBERROR, f"stdout: cannot be written: {reason}; what was fetched is kept in the database")

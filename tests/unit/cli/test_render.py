@@ -1,0 +1,169 @@
+"""Documents as text: table, JSON, CSV. The documents are written by hand, so that no calculator stands behind them."""
+
+import csv
+import io
+import json
+from copy import deepcopy
+
+import pytest
+
+from ivcrush.application.documents import Document
+from ivcrush.cli.command import Style
+from ivcrush.cli.failures import failure_line
+from ivcrush.cli.render.documents import render_batch, render_rows, render_single
+from ivcrush.cli.render.flat import csv_text
+from ivcrush.cli.render.table import aligned
+
+TABLE, JSON, CSV = (Style(form, color=False, simulated=False) for form in ("table", "json", "csv"))
+NO_DATA: Document = {"error": {"code": "NODATA", "message": "XYZ: 3 past moves, 4 needed"}}
+FAILURE: Document = {"schema": "ivcrush.failure/1", "ticker": "BAD", **NO_DATA}
+ANALYSIS: Document = {
+    "schema": "ivcrush.analysis/1", "ticker": "XYZ", "as_of": "2026-05-15T15:45:00-04:00", "simulated": False,
+    "earnings": {"date": "2026-05-20", "timing": "AMC", "status": "confirmed", "source": "stored"},
+    "expiration": "2026-05-22", "expirations_used": ["2026-05-22", "2026-05-29"], "spot": 100.0, "forward": 100.1,
+    "implied_move": {
+        "straddle_pct": 5.14, "event_move_pct": 4.45, "event_move_interval_90_pct": [3.9, 5.0],
+        "ambient_vol_pct": 24.1, "lower": 95.55, "upper": 104.45, "flags": [],
+    },
+    "history": {
+        "quarters": 2, "measure": "close_to_close", "mean_abs_pct": 8.55, "median_abs_pct": 8.55,
+        "max_abs_pct": 12.0, "inside_implied": 1,
+        "moves": [
+            {"earnings_date": "2026-02-18", "timing": "AMC", "close_to_close_pct": -5.1, "gap_pct": -4.0,
+             "open_to_close_pct": -1.1, "peak_pct": -6.2},
+            {"earnings_date": "2025-11-19", "timing": "AMC", "close_to_close_pct": 12.0, "gap_pct": 10.0,
+             "open_to_close_pct": 1.82, "peak_pct": 13.0},
+        ],
+        "missing": [{"earnings_date": "2025-08-20", "timing": "AMC", "reason": "no bar of 2025-08-21"}],
+    },
+    "vrp": {
+        "ratio": 0.52, "straddle_ratio": 0.6, "shrunk_ratio": 0.8, "interval_90": [0.6, 1.1],
+        "probability_above_one": 0.12, "inside_probability": 0.5, "edge_score": -1.0,
+    },
+    "consistency": {"score": 0.62, "trend": "stable"},
+    "skew": {"risk_reversal_25d_pct": -2.1, "direction": "bearish", "concave": True},
+    "term_structure": {"backwardation": False, "expected_iv_crush_pct": 41.0},
+    "execution": {"tier": "good", "straddle_spread_pct": 6.1, "cost_of_event_move_pct": 3.0, "open_interest": 1200},
+    "recommendation": "skip", "tradeable": False, "reasons": ["against: \x1b[31mtoo little"], "flags": [],
+}  # fmt: skip
+
+
+def batch(analyses: list[Document], failures: list[Document]) -> Document:
+    summary: Document = {"total": len(analyses) + len(failures), "analysed": len(analyses), "elapsed_s": 0.1}
+    return {"schema": "ivcrush.batch/1", "summary": summary, "analyses": [*analyses], "failures": [*failures]}
+
+
+def without(*names: str) -> Document:
+    """The analysis without these blocks."""
+    return deepcopy(ANALYSIS) | dict.fromkeys(names, NO_DATA)
+
+
+def test_the_table_of_an_analysis_says_what_counts() -> None:
+    text = render_single(ANALYSIS, TABLE)
+    for part in (
+        "XYZ  reports 2026-05-20 AMC (confirmed), as of 2026-05-15T15:45:00-04:00",
+        "spot 100.00, expiration 2026-05-22, 2 expirations read",
+        "4.45 %  (90 %: 3.90 to 5.00)",
+        "95.55 .. 104.45",
+        "past moves            mean 8.55 %, median 8.55 %, max 12.00 % of 2 (close_to_close)",
+        "0.52  (straddle ratio 0.60)",
+        "25-delta risk reversal -2.1 points, bearish, concave",
+        "contango, expected IV crush 41 %",
+        "2026-02-18  AMC             -5.10 %   -4.00 %        -1.10 %   -6.20 %",
+        "2025-11-19  AMC            +12.00 %  +10.00 %        +1.82 %  +13.00 %",
+        "2025-08-20  AMC  n/a (no bar of 2025-08-21)",
+        "skip, not tradeable",
+        r"against: \x1b[31mtoo little",
+    ):
+        assert part in text
+    assert "\x1b" not in text
+
+
+def test_a_block_without_a_number_says_why_and_never_shows_a_zero() -> None:
+    text = render_single(without("history", "vrp", "skew", "execution", "consistency", "term_structure"), TABLE)
+    assert text.count("n/a (NODATA: XYZ: 3 past moves, 4 needed)") == 6
+    assert "close to close" not in text
+
+
+def test_colours_are_only_where_they_are_wanted_and_take_no_width() -> None:
+    colored = Style("table", color=True, simulated=False)
+    assert "\x1b[2mskip, not tradeable\x1b[0m" in render_single(ANALYSIS, colored)
+    good = without() | {"recommendation": "good", "tradeable": True}
+    document = batch([good, ANALYSIS], [])
+    plain = render_batch(document, TABLE)
+    assert (
+        render_batch(document, colored).replace("\x1b[32m", "").replace("\x1b[2m", "").replace("\x1b[0m", "") == plain
+    )
+
+
+def test_a_simulated_result_says_so_first_even_when_it_failed() -> None:
+    simulated = Style("table", color=False, simulated=True)
+    label = "SIMULATED MARKET: every number below is invented\n"
+    assert render_single(FAILURE, simulated) == f"{label}BAD: NODATA: XYZ: 3 past moves, 4 needed\n"
+    assert render_single(deepcopy(ANALYSIS) | {"simulated": True}, simulated).startswith(label)
+    assert render_batch(batch([], [FAILURE]), simulated).startswith(label)
+    assert render_rows({"schema": "s", "days": 1}, None, simulated).startswith(label)
+
+
+def test_the_table_of_a_batch_ranks_rows_above_failures_and_totals() -> None:
+    lines = render_batch(batch([ANALYSIS, without("history", "vrp", "execution")], [FAILURE]), TABLE).splitlines()
+    assert lines[0].split()[:3] == ["ticker", "report", "event"]
+    assert " ".join(lines[1].split()) == "XYZ 2026-05-20 AMC 4.45 % 8.55 % 0.52 0.60 to 1.10 12 % good skip"
+    assert " ".join(lines[2].split()) == "XYZ 2026-05-20 AMC 4.45 % n/a n/a n/a n/a n/a skip"
+    assert lines[3:] == ["BAD: NODATA: XYZ: 3 past moves, 4 needed", "", "3 total, 2 analysed"]
+    assert render_batch(batch([], [FAILURE]), TABLE).splitlines()[-1] == "1 total, 0 analysed"
+
+
+def test_simple_rows_show_lists_as_counts_and_absence_as_a_dash() -> None:
+    rows: Document = {
+        "summary": {"total": 2},
+        "tickers": [{"schema": "s", "ticker": "XYZ", "missing": ["a", "b"], "dividends": None}],
+        "failures": [FAILURE],
+    }
+    assert render_rows(rows, "tickers", TABLE).splitlines() == [
+        "ticker  missing  dividends",
+        "XYZ           2          -",
+        "BAD: NODATA: XYZ: 3 past moves, 4 needed",
+        "",
+        "2 total",
+    ]
+    assert render_rows({"summary": {"total": 0}, "tickers": [], "failures": []}, "tickers", TABLE) == "0 total\n"
+
+
+@pytest.mark.parametrize("render", [render_single, render_batch])
+def test_json_is_the_document_itself(render: object) -> None:
+    document = ANALYSIS if render is render_single else batch([ANALYSIS], [FAILURE])
+    text = render(document, JSON)  # type: ignore[operator]
+    assert json.loads(text) == document
+    assert text.endswith("}\n")
+    assert json.loads(render_rows(document, None, JSON)) == document
+
+
+def test_csv_flattens_names_counts_lists_and_fills_what_a_row_lacks() -> None:
+    text = render_batch(batch([ANALYSIS], [FAILURE]), CSV)
+    first, second = csv.DictReader(io.StringIO(text, newline=""))
+    assert text.count("\r\n") == 3
+    assert (first["implied_move_event_move_pct"], first["history_moves"]) == ("4.45", "2")
+    assert (first["skew_concave"], first["vrp_edge_score"], first["error_code"]) == ("true", "-1.0", "")
+    assert (second["ticker"], second["error_code"], second["spot"]) == ("BAD", "NODATA", "")
+    assert csv_text([]) == ""
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\0", "＝"])
+def test_no_text_cell_begins_like_a_formula_while_negative_numbers_stay_numbers(start: str) -> None:
+    (row,) = csv.DictReader(io.StringIO(csv_text([{"name": f"{start}HYPERLINK(1)", "move": -5.1, "none": None}])))
+    assert row["name"][0] in "'\\"
+    assert (row["move"], row["none"]) == ("-5.1", "")
+
+
+def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:
+    assert aligned([("ticker", "moves"), ("A", "3"), ("BRK.B", "n/a")]) == [
+        "ticker  moves",
+        "A           3",
+        "BRK.B     n/a",
+    ]
+
+
+def test_a_failure_names_its_ticker_once() -> None:
+    assert failure_line("XYZ", "NODATA", "XYZ: no options") == "XYZ: NODATA: no options"
+    assert failure_line("XYZ", "EXTERNAL", "host: down") == "XYZ: EXTERNAL: host: down"
