@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from ivcrush.application.metrics.event_variance import TermVariances, fit_event, two_expiration_variances
+from ivcrush.application.metrics.event_variance import (
+    AmbientPrior,
+    TermVariances,
+    fit_events,
+    two_expiration_variances,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,17 +27,23 @@ def test_two_expirations_give_the_jump_in_closed_form(
     assert variance**0.5 == pytest.approx(jump, rel=1e-9)
 
 
-def terms(jump: float, ambient: float, days: list[float], reports: list[int], error: float = 1e-7) -> TermVariances:
-    time = np.array(days) / 252
-    counts = np.array(reports)
-    return TermVariances(
-        counts * jump**2 + ambient**2 * time, np.full(len(days), error), time, counts, 1 / 252, 2 / 252
-    )
-
-
 def test_exact_variances_with_the_right_prior_give_jump_and_session_back() -> None:
-    fit = fit_event(terms(0.06, 0.3, [3, 8, 13, 33], [1, 1, 1, 1]), 0.09, 0.5)
+    days, session = np.array([3, 8, 13, 33]) / 252, np.array([1, 2]) / 252
+    terms = TermVariances(0.06**2 + 0.09 * days, np.full(4, 1e-7), np.ones(4, dtype=np.int64))
+    prior = AmbientPrior.on_clocks(np.concatenate((days, session))[None, :], 0.09, 0.5)
+    (fit,) = fit_events((terms,), prior)
     assert fit.jump_variance == pytest.approx(0.0036, rel=1e-5)
     assert fit.day_variance == pytest.approx(0.0036 + 0.09 / 252, rel=1e-5)
     assert fit.ambient_rate == pytest.approx(0.09, rel=1e-5)
     assert fit.worst_misfit < 1e-3
+
+
+def test_clocks_fitted_together_say_what_each_says_alone() -> None:
+    times = np.array([[2, 7, 12, 1, 2], [4, 9, 16, 1, 4]]) / 252
+    terms = TermVariances(np.array([0.004, 0.006, 0.007]), np.full(3, 1e-4), np.array([0, 1, 1]))
+    together = fit_events((terms, terms), AmbientPrior.on_clocks(times, 0.09, 0.5))
+    assert together[0].jump_variance != pytest.approx(together[1].jump_variance, rel=1e-2)
+    for clock in (0, 1):
+        (alone,) = fit_events((terms,), AmbientPrior.on_clocks(times[clock : clock + 1], 0.09, 0.5))
+        assert alone.jump_variance == pytest.approx(together[clock].jump_variance, rel=1e-9)
+        assert alone.day_se == pytest.approx(together[clock].day_se, rel=1e-6)

@@ -46,6 +46,18 @@ def test_the_mixture_has_the_curvature_it_was_made_from(bend: float) -> None:
     assert shape.least_total < total
 
 
+@pytest.mark.parametrize("bend", [-0.45, -0.2, -1e-3, -1e-6, 1e-6, 1e-3, 0.2, 0.5])
+def test_the_shares_are_solved_to_rounding_however_small_the_bend(bend: float) -> None:
+    shape = JumpShape.bent(0.01, bend, 0.01)
+    total, _ = shape.total(0.01)
+    assert shape.at_the_forward(total)[1] - 1 == pytest.approx(2 * bend, rel=1e-6)
+
+
+def test_a_bend_of_rounding_size_is_none() -> None:
+    assert JumpShape.bent(0.01, -1e-17, 0.01).hump == 0.0
+    assert JumpShape.bent(0.01, 1e-17, 0.01).gap == 0.0
+
+
 @pytest.mark.parametrize("bend", [-0.3, 0.2])
 @pytest.mark.parametrize("variance", [0.0098, 0.01, 0.05, 0.5])
 def test_the_inverse_and_its_slope_are_consistent(bend: float, variance: float) -> None:

@@ -14,10 +14,11 @@ from ivcrush.application.metrics.event_variance import (
     LEVEL_SD,
     LEVEL_SD_FROM_OPTIONS,
     MISFIT_ERRORS,
+    AmbientPrior,
     EventFit,
     TermVariances,
-    fit_event,
-    fit_monotone,
+    fit_events,
+    monotone_rows,
     two_expiration_variances,
 )
 from ivcrush.application.metrics.jump_shape import JumpShape
@@ -29,6 +30,7 @@ from ivcrush.application.metrics.session_clock import (
 )
 from ivcrush.application.metrics.surface import ExpirationSurface
 from ivcrush.domain.errors import ErrorCode, Ok, Result, err
+from ivcrush.domain.types import FloatArray
 
 # Implied variance of ordinary days runs this much above realised: the ordinary variance premium.
 IMPLIED_OVER_REALISED = 1.05
@@ -47,6 +49,8 @@ CALIBRATION = 0.3
 # Between two humps a straddle hardly sees variance; the inverse is not believed beyond this.
 MOST_ERROR_GROWTH = 5.0
 NORMAL_90 = 1.6448536269514722
+# The clock of the answer, again for the bent shape, and those that other studies would set.
+_CLOCKS = (CLOSED_DAY_WEIGHT, CLOSED_DAY_WEIGHT, *CONTESTED_CLOSED_DAY_WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,40 +82,42 @@ def estimate_event_move(
     where the options hold no variance for the event.
     """
     lognormal = JumpShape(event.atm_variance)
-    plain = _terms(_true_variances(surfaces, lognormal), clock, CLOSED_DAY_WEIGHT)
-    prior = ambient_prior(plain, realised)
-    if prior is None:
+    plain = _true_variances(surfaces, lognormal)
+    times = np.array([clock.variance_time(weight) / variance_days_per_year(weight) for weight in _CLOCKS])
+    ordinary = ambient_prior(plain, times[0, :-2], realised)
+    if ordinary is None:
         return err(ErrorCode.NODATA, "one expiration and no volatility of ordinary days: one of two is needed")
-    first = fit_event(plain, *prior)
+    prior = AmbientPrior.on_clocks(times, *ordinary)
+    (first,) = fit_events((plain,), prior.first())
     shape = _jump_shape(surfaces, event, first)
-    variances = _true_variances(surfaces, shape)
-    terms = _terms(variances, clock, CLOSED_DAY_WEIGHT)
-    fit, rows = fit_monotone(terms, *prior)
+    bent = shape.moved(1.0)
+    terms = _true_variances(surfaces, shape)
+    rows = monotone_rows(terms, prior)
+    terms, otherwise = terms.only(rows), _true_variances(surfaces, bent).only(rows)
+    fit, fit_bent, *contested = fit_events((terms, otherwise, terms, terms), prior.only(rows))
     if fit.jump_variance <= 0 or fit.day_variance <= 0:
         return err(
             ErrorCode.NODATA,
             f"the options hold no variance for the report ({fit.jump_variance:.1e} ± {fit.jump_se:.1e})",
         )
-    bent = shape.moved(1.0)
-    otherwise = _terms(_true_variances(surfaces, bent), clock, CLOSED_DAY_WEIGHT)
-    contested = [_terms(variances, clock, weight) for weight in CONTESTED_CLOSED_DAY_WEIGHTS]
     others = _Alternatives(
         plain=_move(first, lognormal),
-        bent=_move(fit_event(otherwise.only(rows), *prior), bent),
-        clocks=tuple(_move(fit_event(each.only(rows), *prior), shape) for each in contested),
+        bent=_move(fit_bent, bent),
+        clocks=tuple(_move(each, shape) for each in contested),
     )
     return Ok(_summary(event, replace(fit, worst_misfit=max(first.worst_misfit, fit.worst_misfit)), shape, others))
 
 
-def ambient_prior(terms: TermVariances, realised: float | None) -> tuple[float, float] | None:
+def ambient_prior(terms: TermVariances, time: FloatArray, realised: float | None) -> tuple[float, float] | None:
     """Mean ambient variance a year and its relative standard deviation; None where nothing tells it from the event.
 
     From realised volatility, else from the first and last expiration after the event, else from the last one before.
+    `time` (E,) is the variance time to each expiration in years.
     """
     if realised is not None:
         return IMPLIED_OVER_REALISED * realised**2, LEVEL_SD
     after, before = np.flatnonzero(terms.reports > 0), np.flatnonzero(terms.reports == 0)
-    variance, time = terms.variance, terms.time
+    variance = terms.variance
     if len(after) >= 2:
         first, last = int(after[0]), int(after[-1])
         _, rate = two_expiration_variances(
@@ -178,20 +184,13 @@ def _move_at(day_variance: float, shape: JumpShape) -> float:
 
 
 def _true_variances(surfaces: Sequence[ExpirationSurface], shape: JumpShape) -> TermVariances:
-    """True total variances, which add, without times."""
+    """True total variances, which add."""
     reports = np.array([each.reports_before for each in surfaces])
     error = np.array([each.atm_variance_se for each in surfaces])
     totals = np.array(
         [shape.total(each.atm_variance) if each.reports_before else (each.atm_variance, 1.0) for each in surfaces]
     )
-    errors = error * np.minimum(totals[:, 1], MOST_ERROR_GROWTH)
-    return TermVariances(totals[:, 0], errors, np.zeros(len(reports)), reports, 0.0, 0.0)
-
-
-def _terms(variances: TermVariances, clock: SessionClock, weight: float) -> TermVariances:
-    """The same on a clock."""
-    times = clock.variance_time(weight) / variance_days_per_year(weight)
-    return replace(variances, time=times[:-2], day_start=float(times[-2]), day_end=float(times[-1]))
+    return TermVariances(totals[:, 0], error * np.minimum(totals[:, 1], MOST_ERROR_GROWTH), reports)
 
 
 def _jump_shape(surfaces: Sequence[ExpirationSurface], event: ExpirationSurface, fit: EventFit) -> JumpShape:

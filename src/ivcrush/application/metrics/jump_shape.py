@@ -8,18 +8,19 @@ mixture then says what every other expiration and the reaction session itself sh
 forward). Values only: no dates, no quotes.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import erf, exp, pi, sqrt
+from math import erf, exp, log, pi, sqrt
 
 # Before its smile is seen a jump is lognormal, give or take this much curvature of its own; ordinary variance dilutes
 # it with the square of the jump's share, as it does kurtosis.
 PRIOR_SD = 0.08
 # The most that either mixture can be bent before one of its components has no width.
 LEAST_BEND, MOST_BEND = -0.45, 0.5
+# Less is rounding: no smile is known to so many digits.
+STRAIGHT = 1e-9
 # Fat tails: one report in five comes from the wider component.
 WIDE_WEIGHT = 0.2
-_BISECTIONS = 40
+_BISECTIONS, _NEWTON_STEPS = 40, 8
 # Between sharp humps a straddle does not see variance at all.
 LEAST_GROWTH = 1e-6
 
@@ -52,11 +53,11 @@ class JumpShape:
     def bent(cls, reference: float, bend: float, standard_error: float) -> "JumpShape":
         """The mixture whose smile has that curvature where its at-the-forward variance is `reference`."""
         bend = min(max(bend, LEAST_BEND), MOST_BEND)
-        if bend < 0:
-            share = _bisect(lambda part: -_two_humps(part)[1], -(1 + 2 * bend), 0.995)
+        if bend < -STRAIGHT:
+            share = _share_of_humps(1 + 2 * bend)
             return cls(reference, bend, standard_error, hump=sqrt(share * reference / _two_humps(share)[0]))
-        if bend > 0:
-            share = _bisect(lambda part: _fat_tails(part)[1], 1 + 2 * bend, 0.995)
+        if bend > STRAIGHT:
+            share = _share_of_tails(1 + 2 * bend)
             return cls(reference, bend, standard_error, gap=share / WIDE_WEIGHT * reference / _fat_tails(share)[0])
         return cls(reference, 0.0, standard_error)
 
@@ -113,10 +114,25 @@ def _fat_tails(share: float) -> tuple[float, float]:
     return 0.5 * pi * mean * mean, pi * mean * density
 
 
-def _bisect(rising: Callable[[float], float], goal: float, high: float) -> float:
-    """Where a rising function on [0, high] reaches the goal, or the nearer end."""
-    low = 0.0
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if rising(middle) < goal else (low, middle)
-    return 0.5 * (low + high)
+def _share_of_humps(density: float) -> float:
+    """The share between the humps for which variance added shows by `density`, in [0.1, 1).
+
+    With u = hump/width that is e^{−u²} + √(π/2)·u·e^{−u²/2}·erf(u/√2) = 1 − u⁴/6 + …; its logarithm is concave, so that
+    Newton's steps come down to the solution after the first.
+    """
+    ratio = sqrt(sqrt(6 * (1 - density)))
+    for _ in range(_NEWTON_STEPS):
+        tail = exp(-0.5 * ratio * ratio)
+        middle = sqrt(0.5 * pi) * tail * erf(ratio * sqrt(0.5))
+        value = tail * tail + ratio * middle
+        slope = (1 - ratio * ratio) * middle - ratio * tail * tail
+        ratio -= log(value / density) * value / slope
+    return ratio * ratio / (1 + ratio * ratio)
+
+
+def _share_of_tails(density: float) -> float:
+    """The same for two widths of ratio r and weights p and 1 − p: 1 + p(1 − p)·(r + 1/r − 2); `density` >= 1."""
+    mean = 1 + 0.5 * (density - 1) / (WIDE_WEIGHT * (1 - WIDE_WEIGHT))
+    ratio = mean + sqrt(mean * mean - 1)
+    gap = WIDE_WEIGHT * (ratio * ratio - 1)
+    return gap / (1 + gap)
