@@ -236,6 +236,7 @@ async def test_five_failures_in_a_row_open_the_breaker_and_nothing_more_is_sent(
             error = error_of(await transport.send(CLOCK))
             assert error.code is ErrorCode.EXTERNAL
             assert error.message.startswith("127.0.0.1: down, not asked for another 5")
+            assert error.message.endswith("s; the last failure: Tradier failed with status 503")
         assert len(server.requests) == transport.counts.sent == 5
 
 

@@ -171,6 +171,7 @@ class Transport:
         self._places = asyncio.Semaphore(bounds.max_concurrent)
         self._http: httpx.AsyncClient | None = None
         self._ended: AppError | None = None
+        self._last_sickness: AppError | None = None
         self._sent = self._retries = self._refusals = 0
         self._clock_offset_s: float | None = None
 
@@ -207,13 +208,15 @@ class Transport:
                 return Err(self._ended)
             passed = await self._breaker.call(lambda: self._exchange(request, slot, len(verdicts) > 0), _sickness)
         if isinstance(passed, Err):
-            return passed
+            return self._refused(passed)
         verdict, answer = passed.value
         verdicts.append(verdict)
         if verdict.error is None:
             assert answer is not None
             return Ok(Reply(answer.status, answer.body, answer.served_at))
         error = self._told(verdict.error)
+        if verdict.sick:
+            self._last_sickness = error
         alike = sum(1 for one in verdicts if one.error is not None and one.error.code is error.code)
         if verdict.again and (verdict.tolerated is None or alike <= verdict.tolerated):
             _log.info("attempt %d: %s", len(verdicts), error)
@@ -221,6 +224,14 @@ class Transport:
         if verdict.ends_provider:
             self._ended = error
         return Err(error)
+
+    def _refused(self, refusal: Err) -> Err:
+        """The breaker's word, with the failure that made it speak."""
+        error, last = refusal.error, self._last_sickness
+        if last is None:
+            return refusal
+        cause = last.message.removeprefix(f"{self._endpoint.host}: ")
+        return Err(AppError(error.code, f"{error.message}; the last failure: {cause}", error.context))
 
     async def _exchange(self, request: Request, slot: Slot, repeated: bool) -> tuple[Verdict, Answer | None]:
         spent = self._allowance.spend() if self._allowance is not None else Ok(None)
