@@ -141,6 +141,8 @@ async def test_a_history_that_cannot_be_had_leaves_the_implied_move(desk, world)
     analysis = await desk.analysis("AAPL")
     assert analysis.snapshot.moves == ()
     assert isinstance(analysis.vrp, Err)
+    assert "history_not_fetched" in analysis.flags
+    assert "against: past moves could not be fetched" in analysis.reasons
     # Without bars nothing is known of ordinary days but what the other expirations say.
     assert analysis.snapshot.realised is None
     assert analysis.implied_move.event_move_pct == pytest.approx(world.truth("AAPL").event_move_pct, rel=0.1)

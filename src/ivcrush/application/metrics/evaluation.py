@@ -32,6 +32,7 @@ DOUBTS = {
     "session_unknown": "the session of the report is unknown",
     "report_on_closed_day": "the report date is a day on which the exchange is closed: an estimate",
     "date_conflict": "sources name different report dates",
+    "history_not_fetched": "past moves could not be fetched",
     "calendar_not_refreshed": "the stored report date could not be checked again",
     "event_date_suspect": "the options expect the event in another expiration than the calendar says",
     "event_variance_not_significant": "the options hardly price an event",

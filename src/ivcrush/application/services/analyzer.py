@@ -79,6 +79,7 @@ class _History:
 
     moves: tuple[HistoricalMove, ...]
     missing: tuple[MissingMove, ...]
+    flags: tuple[str, ...] = ()
 
     @property
     def reports(self) -> list[HistoricalMove | MissingMove]:
@@ -199,7 +200,7 @@ class Analyzer:
         recent = history.newest(self._settings.evaluation.max_quarters)
         return Ok(
             MarketSnapshot(
-                request=replace(request, flags=(*request.flags, *moment.flags)),
+                request=replace(request, flags=(*request.flags, *moment.flags, *history.flags)),
                 as_of=self._stamp(quote, chains, moment),
                 quote=quote,
                 expirations=expirations,
@@ -288,7 +289,7 @@ class Analyzer:
             if fetched.error.code is ErrorCode.DBERROR:
                 return fetched
             _log.warning("%s: history not fetched: %s", ticker, fetched.error)
-            return stored
+            return Ok(replace(stored.value, flags=("history_not_fetched",)))
         return self._stored(ticker, moment)
 
     def _quarter_missing(self, history: _History, fetched_at: datetime, moment: _Moment) -> bool:
