@@ -73,7 +73,8 @@ class Container:
         """Close connections, cache file and database, in that order."""
         for transport in self._transports:
             await transport.aclose()
-        self.cache.close()
+        if "cache" in self.__dict__:  # a run that asked nobody makes no cache file
+            self.cache.close()
         self._database.close()
 
     @property

@@ -239,7 +239,7 @@ def test_a_spent_day_ends_with_75_where_nothing_could_be_done_and_with_3_where_s
     assert document["summary"] | {"requests": 0} == {
         "total": 3, "done": 1, "failed": 1, "skipped": 1, "calendar_rows": 0, "requests": 0, "cache_hits": 0,
     }  # fmt: skip
-    assert none.err.startswith("MSFT: QUOTA: 127.0.0.1: alpha_vantage: all 1 calls of the last 24 hours are spent")
+    assert none.err.startswith("MSFT: QUOTA: 127.0.0.1: alpha_vantage: 1 of 1 calls of the last 24 hours are spent")
 
 
 def test_the_providers_word_that_the_day_is_spent_is_remembered_by_the_next_run(desk: Desk) -> None:
@@ -583,6 +583,7 @@ def test_a_dry_run_plans_and_asks_nobody(desk: Desk) -> None:
         "days": 3,
     }
     assert desk.market.stats()["requests"] == before
+    assert [path.name for path in (desk.directory / "data").iterdir() if "cache" in path.name] == []
 
 
 def test_the_calendar_flag_fetches_everybodys_dates_and_says_how_many(desk: Desk) -> None:

@@ -296,7 +296,7 @@ class TestDailyQuota:
         assert isinstance(refused, Err)
         assert refused.error.code is ErrorCode.QUOTA
         assert refused.error.message == (
-            "alpha_vantage: all 3 calls of the last 24 hours are spent; next at 2026-05-12T09:31-04:00"
+            "alpha_vantage: 3 of 3 calls of the last 24 hours are spent; next at 2026-05-12T09:31-04:00"
         )
         assert refused.error.about("free_at") == "2026-05-12T13:31:00.000000+00:00"
         assert value(quota.remaining("alpha_vantage", 3, MONDAY)) == 0

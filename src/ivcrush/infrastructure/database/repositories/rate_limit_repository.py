@@ -121,7 +121,9 @@ def _closed(provider: str, limit: int, minutes: Sequence[_Minute], now: datetime
         return _spent(f"{provider}: the provider says that the day's calls are spent", reopens_at)
     if _left(limit, minutes) > 0:
         return None
-    return _spent(f"{provider}: all {limit} calls of the last 24 hours are spent", _frees_at(limit, minutes, now))
+    return _spent(
+        f"{provider}: {limit} of {limit} calls of the last 24 hours are spent", _frees_at(limit, minutes, now)
+    )
 
 
 def _next_midnight(moment: datetime) -> datetime:
