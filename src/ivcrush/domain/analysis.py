@@ -44,8 +44,8 @@ class ImpliedMove:
 
     @property
     def lower(self) -> float:
-        """Spot less the event move, dollars."""
-        return self.spot * (1 - self.event_move_pct / 100)
+        """Spot less the event move, dollars; no stock falls below nothing."""
+        return self.spot * max(0.0, 1 - self.event_move_pct / 100)
 
     @property
     def upper(self) -> float:
