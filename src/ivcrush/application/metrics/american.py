@@ -70,14 +70,17 @@ def lattice_values(spot: float, terms: Sequence[ExerciseTerms], contracts: Contr
     values = np.repeat(_before_expiration(lattice, contracts, steps)[None], 2, axis=0)
     for step in range(steps - 1, -1, -1):
         if step < steps - 1:
-            values = lattice.up * values[..., 1:] + lattice.down * values[..., :-1]
+            after_fall = lattice.down * values[..., :-1]
+            values = lattice.up * values[..., 1:]
+            values += after_fall
         exercise = signed_nodes[:, :, lattice.columns(step)] * lattice.stock_factor[:, step, None, None]
         exercise -= signed_strikes * lattice.cash_factor[:, step, None, None]
         allowed = lattice.exercisable[:, step, None, None]
         np.maximum(values[0], exercise, out=values[0], where=allowed)
-        for group, drop in lattice.drops[step]:
-            values[:, group] = lattice.shifted(values[:, group], group, step, drop)
-            np.maximum(values[0, group], exercise[group], out=values[0, group])
+        if lattice.drops[step]:
+            groups, amounts = map(list, zip(*lattice.drops[step], strict=True))
+            values[:, groups] = lattice.shifted(values[:, groups], groups, step, amounts)
+            values[0, groups] = np.maximum(values[0, groups], exercise[groups])
     middle = values[..., lattice.margin]
     return LatticeValues(middle[0], middle[1])
 
@@ -146,23 +149,21 @@ class _Lattice:
         lowest = reach - step - 2 * self.margin
         return slice(lowest, self.nodes.shape[2] - lowest, 2)
 
-    def shifted(self, values: FloatArray, group: int, step: int, drop: float) -> FloatArray:
-        """Values (2, R, n) just before the stock falls by `drop`, from those just after, by cubic interpolation."""
-        nodes = self.nodes[group][:, self.columns(step)]
-        after = np.maximum(nodes - drop, 1e-12 * nodes)
-        count = nodes.shape[1]
-        spacing = 2 * self.half_step[group][:, None]
-        position = np.log(after / nodes[:, :1]) / spacing
-        base = np.clip(np.floor(position).astype(np.int64) - 1, 0, count - 4)
+    def shifted(self, values: FloatArray, groups: list[int], step: int, drops: list[float]) -> FloatArray:
+        """Values (2, g, R, n) just before the stock of g groups falls by dollars, from those just after; cubic."""
+        nodes = self.nodes[groups][:, :, self.columns(step)]
+        spacing = 2 * self.half_step[groups][:, :, None]
+        after = np.maximum(nodes - np.array(drops)[:, None, None], 1e-12 * nodes)
+        position = np.log(after / nodes[:, :, :1]) / spacing
+        base = np.minimum(np.maximum(np.floor(position).astype(np.int64) - 1, 0), nodes.shape[2] - 4)
         offset = np.maximum(position - base, -1.0)
-        weights = (
-            -(offset - 1) * (offset - 2) * (offset - 3) / 6,
-            offset * (offset - 2) * (offset - 3) / 2,
-            -offset * (offset - 1) * (offset - 3) / 2,
-            offset * (offset - 1) * (offset - 2) / 6,
-        )
-        picked = (np.take_along_axis(values, (base + shift)[None], axis=2) for shift in range(4))
-        total: FloatArray = sum((weight * value for weight, value in zip(weights, picked, strict=True)), np.zeros(1))
+        less_one, less_two, less_three = offset - 1, offset - 2, offset - 3
+        outer, inner = less_one * less_two, offset * less_three
+        weights = (-outer * less_three / 6, inner * less_two / 2, -inner * less_one / 2, outer * offset / 6)
+        group, contract = np.ogrid[: nodes.shape[0], : nodes.shape[1]]
+        first = base + nodes.shape[2] * (contract + nodes.shape[1] * group)[:, :, None]
+        flat = values.reshape(2, -1)
+        total: FloatArray = sum((weight * flat[:, first + shift] for shift, weight in enumerate(weights)), np.zeros(1))
         return total
 
 
