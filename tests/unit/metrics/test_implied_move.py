@@ -6,8 +6,6 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ivcrush.application.metrics.implied_move import ImpliedMoveReading, implied_move
 from ivcrush.domain.enums import Timing
@@ -351,75 +349,9 @@ def test_early_exercise_is_taken_off_before_the_event_is_read() -> None:
     assert corrected.event_move_pct == pytest.approx(expected_move_pct(SESSION), rel=0.04)
 
 
-SCALES = st.floats(0.05, 50.0)
-
-
 def scaled(whole: OptionChain, factor: float) -> OptionChain:
     sides = [replace(side, bid=side.bid * factor, ask=side.ask * factor) for side in (whole.calls, whole.puts)]
     return replace(whole, strikes=whole.strikes * factor, calls=sides[0], puts=sides[1])
-
-
-@settings(max_examples=20, deadline=None)
-@given(factor=SCALES)
-def test_scaling_the_stock_and_its_strikes_leaves_percentages(factor: float) -> None:
-    chains = event_chains()
-    plain = read(snapshot(chains)).move
-    other = read(snapshot([scaled(each, factor) for each in chains], spot=SPOT * factor)).move
-    assert other.event_move_pct == pytest.approx(plain.event_move_pct, rel=1e-7)
-    assert other.straddle_pct == pytest.approx(plain.straddle_pct, rel=1e-7)
-    assert other.straddle_cost == pytest.approx(plain.straddle_cost * factor, rel=1e-7)
-
-
-@settings(max_examples=15, deadline=None)
-@given(strike=st.floats(150.0, 900.0), row=st.integers(0, 3))
-def test_a_worthless_far_strike_changes_nothing(strike: float, row: int) -> None:
-    chains = list(event_chains())
-    plain = read(snapshot(chains)).move
-    whole = chains[row]
-    longer = chain(whole.expiration, smile_of(0.06), strikes=[*whole.strikes, strike])
-    sides = []
-    for side, new in ((whole.calls, longer.calls), (whole.puts, longer.puts)):
-        values = {
-            name: np.append(getattr(side, name), getattr(new, name)[-1])
-            for name in (
-                "bid",
-                "ask",
-                "present",
-                "bid_size",
-                "ask_size",
-                "volume",
-                "open_interest",
-                "iv",
-                "delta",
-                "quoted_at",
-            )
-        }
-        sides.append(replace(side, **values))
-    sides[0].bid[-1], sides[0].ask[-1] = 0.0, 0.01
-    sides[1].bid[-1], sides[1].ask[-1] = 0.0, 0.0
-    chains[row] = replace(whole, strikes=np.append(whole.strikes, strike), calls=sides[0], puts=sides[1])
-    other = read(snapshot(chains)).move
-    # Only the order of sums may differ.
-    assert other.event_move_pct == pytest.approx(plain.event_move_pct, rel=1e-9)
-    assert other.event_move_interval_90_pct == pytest.approx(plain.event_move_interval_90_pct, rel=1e-9)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    dearer=st.lists(st.floats(0.0, 1.0), min_size=3, max_size=3),
-    jump=st.floats(0.03, 0.12),
-    first=st.integers(1, 5),
-)
-def test_dearer_later_expirations_never_raise_the_event_move(dearer: list[float], jump: float, first: int) -> None:
-    days = ((FRIDAY, first, 1), (NEXT, 5 + first, 1), (THIRD, 10 + first, 1), (FOURTH, 24 + first, 1))
-    cheap = event_chains(jump=jump, days=days)
-    costly = [cheap[0]]
-    for (day, length, _), more in zip(days[1:], np.cumsum(dearer), strict=True):
-        costly.append(chain(day, smile_of(sqrt(jump**2 + (length + 8 * more) * DAILY**2))))
-    plain, other = implied_move(snapshot(cheap)), implied_move(snapshot(costly))
-    if isinstance(other, Ok):
-        assert isinstance(plain, Ok)
-        assert other.value.move.event_move_pct <= plain.value.move.event_move_pct * (1 + 1e-3)
 
 
 def test_the_same_market_gives_the_same_answer_to_the_bit() -> None:
