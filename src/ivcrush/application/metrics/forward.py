@@ -69,12 +69,13 @@ def rough_stdev(grid: QuoteGrid, forward: FloatArray) -> FloatArray:
     A pair k from the forward is worth about √(k² + m²) with m = √(2/π)·s·F, its mean absolute move. Shape (E,); 0 where
     no strike has both a call and a put.
     """
-    paired = grid.usable.all(axis=1)
+    paired: BoolArray = grid.usable.all(axis=1)
     away = grid.strikes - forward[:, None]
     order = np.argsort(np.where(paired, np.abs(away), np.inf), axis=1)[:, :3]
     both = grid.mid.sum(axis=1)
-    move = np.take_along_axis(np.sqrt(np.maximum(both * both - away * away, 0.0)), order, axis=1)
-    value, _ = weighted_median(move, np.take_along_axis(paired, order, axis=1).astype(np.float64))
+    rows = np.arange(len(order))[:, None]
+    move = np.sqrt(np.maximum(both * both - away * away, 0.0))[rows, order]
+    value, _ = weighted_median(move, paired[rows, order].astype(np.float64))
     stdev: FloatArray = value / forward * (np.pi / 2) ** 0.5
     return stdev
 
@@ -86,8 +87,7 @@ def imply_forwards(grid: QuoteGrid, carry: Carry, premium: FloatArray, stdev: Fl
     deviation; 0 means that nothing is known.
     """
     plain = carry.forward()
-    parity, parity_se, pairs = _parity(grid, carry, premium, stdev, plain)
-    found = pairs > 0
+    parity, parity_se, found = _parity(grid, carry, premium, stdev, plain)
     borrow, borrow_se, spot_shift = _common_error(parity, parity_se, found, carry)
     expected = carry.forward(borrow, spot_shift)
     carry_se = expected * CARRY_ERROR_PER_ROOT_YEAR * np.sqrt(carry.years)
@@ -107,21 +107,19 @@ def imply_forwards(grid: QuoteGrid, carry: Carry, premium: FloatArray, stdev: Fl
 def weighted_median(values: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Row-wise weighted median of (E, M) and the total weight, shapes (E,); 0 where a row has no weight."""
     order = np.argsort(np.where(weights > 0, values, np.inf), axis=1)
-    ordered = np.take_along_axis(values, order, axis=1)
-    mass = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    rows = np.arange(len(values))
+    mass = weights[rows[:, None], order].cumsum(axis=1)
     total = mass[:, -1]
     half = 0.5 * total[:, None]
-    last = np.maximum(np.count_nonzero(weights, axis=1) - 1, 0)
-    lower = np.minimum(np.argmax(mass >= half - 1e-12 * half, axis=1), last)
-    upper = np.minimum(np.argmax(mass > half + 1e-12 * half, axis=1), last)
-    rows = np.arange(len(values))
-    return np.where(total > 0, 0.5 * (ordered[rows, lower] + ordered[rows, upper]), 0.0), total
+    lower = order[rows, (mass >= half - 1e-12 * half).argmax(axis=1)]
+    upper = order[rows, (mass > half + 1e-12 * half).argmax(axis=1)]
+    return np.where(total > 0, 0.5 * (values[rows, lower] + values[rows, upper]), 0.0), total
 
 
 def _parity(
     grid: QuoteGrid, carry: Carry, premium: FloatArray, stdev: FloatArray, plain: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Forward by parity alone, its standard error and the pairs behind it, shapes (E,)."""
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Forward by parity alone, its standard error and whether there is a pair behind it, shapes (E,)."""
     near = np.abs(grid.strikes - plain[:, None]) < (NEAR_PAIRS * stdev * plain)[:, None]
     paired = grid.usable.all(axis=1)
     near = paired & (near | ~(paired & near).any(axis=1, keepdims=True))
@@ -135,9 +133,10 @@ def _parity(
     scale, _ = weighted_median(deviation / error, near.astype(np.float64))
     spread_of = np.maximum(1.0, 1.4826 * scale)
     weight = np.where(deviation <= (TRIM_ERRORS * spread_of)[:, None] * error, weight, 0.0)
-    total = np.maximum(weight.sum(axis=1), 1e-300)
-    mean = (weight * implied).sum(axis=1) / total
-    return mean, total**-0.5 * spread_of, np.count_nonzero(weight, axis=1).astype(np.float64)
+    total = weight.sum(axis=1)
+    found = total > 0
+    total = np.maximum(total, 1e-300)
+    return (weight * implied).sum(axis=1) / total, total**-0.5 * spread_of, found
 
 
 def _common_error(
@@ -155,15 +154,15 @@ def _common_error(
     stock = np.maximum(parity[found] + carry.dividends[found], 0.01 * carry.spot) * discount
     error = np.hypot(parity_se[found], carry.spot * CARRY_ERROR_PER_ROOT_YEAR * np.sqrt(years))
     rates, shifts = -np.log(stock / carry.spot) / years, stock - carry.spot
-    rate, weight = weighted_median(rates[None, :], ((carry.spot * years / error) ** 2)[None, :])
-    shift, _ = weighted_median(shifts[None, :], (error**-2.0)[None, :])
-    borrows = np.concatenate((np.zeros(1), rate, rates, np.zeros(1 + len(years))))
-    moves = np.concatenate((np.zeros(2 + len(years)), shift, shifts))
+    weights = np.stack((carry.spot * years / error, 1 / error)) ** 2
+    (rate, shift), (precision, _) = weighted_median(np.stack((rates, shifts)), weights)
+    borrows = np.concatenate(((0.0, rate), rates, np.zeros(1 + len(years))))
+    moves = np.concatenate((np.zeros(2 + len(years)), (shift,), shifts))
     expected = (carry.spot + moves[:, None]) * np.exp(-borrows[:, None] * years)
     misses = np.minimum(np.abs(stock - expected) / error, TRIM_ERRORS).sum(axis=1)
     misses[1:] += 1.0
     best = int(np.argmin(misses))
-    return float(borrows[best]), float(weight[0] ** -0.5), float(moves[best])
+    return float(borrows[best]), float(precision**-0.5), float(moves[best])
 
 
 def _shared_gap(gap: FloatArray, gap_se: FloatArray, odd: BoolArray) -> BoolArray:

@@ -25,6 +25,8 @@ CURVATURE_PRIOR = 0.2
 # What the third and fourth power may add; with them the waist of a two-humped smile is not rounded off.
 HIGHER_PRIOR = 0.03
 _TERMS = 5
+# The normal matrix of a polynomial holds the sums of the powers i + j.
+_POWERS = np.add.outer(np.arange(_TERMS), np.arange(_TERMS))
 # The precision of a term that is not to move.
 _HELD = 1e8
 NEAR = 1.0
@@ -76,11 +78,12 @@ def smile_points(
     row, right = index[0], index[1]
     price = (grid.mid[index] - premium[index]) / discount[row]
     value, valid = black76.implied_stdev(price, forward[row], strikes[index], right == CALL)
-    broken = np.zeros(shape, dtype=np.bool_)
-    broken[index] = ~valid
-    grid.reject(broken, Reason.ARBITRAGE)
-    index = tuple(axis[valid] for axis in index)
-    row, value = row[valid], value[valid]
+    if not valid.all():
+        broken = np.zeros(shape, dtype=np.bool_)
+        broken[index] = ~valid
+        grid.reject(broken, Reason.ARBITRAGE)
+        index = tuple(axis[valid] for axis in index)
+        row, value = row[valid], value[valid]
     slope = black76.vega(forward[row], strikes[index], value)
     error = np.hypot(grid.mid_se[index] / discount[row] / slope, LEAST_RELATIVE_ERROR * value)
     points = SmilePoints(np.zeros(shape), np.ones(shape), np.ones(shape), np.zeros(shape, dtype=np.bool_))
@@ -97,7 +100,7 @@ def fit_smiles(points: SmilePoints, stdev: FloatArray) -> SmileFit:
     """
     window = _Window.around_the_forward(points, stdev)
     strikes = points.used.any(axis=1)
-    strike_count = np.count_nonzero(strikes, axis=1)
+    strike_count = strikes.sum(axis=1)
     stiff, loose = _ridge(strike_count, loose=False), _ridge(strike_count, loose=True)
     robust = np.ones_like(window.z)
     for step in range(_L1_STEPS):
@@ -122,7 +125,7 @@ def fit_smiles(points: SmilePoints, stdev: FloatArray) -> SmileFit:
         beta[:, 2] * unit,
         error[:, 2] * unit,
         strike_count.astype(np.float64),
-        np.count_nonzero(strikes & (np.abs(points.z).max(axis=1) < NEAR), axis=1).astype(np.float64),
+        (strikes & (np.abs(points.z).max(axis=1) < NEAR)).sum(axis=1).astype(np.float64),
         window.one_sided(),
         outliers,
     )
@@ -130,19 +133,22 @@ def fit_smiles(points: SmilePoints, stdev: FloatArray) -> SmileFit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Window:
-    """The points near the forward packed to the left, shapes (E, P); values and errors in units of the rough stdev.
+    """The points near the forward packed to the left, shapes (E, P); values and precisions in units of the rough stdev.
 
-    `basis` (E, P, 5) holds the powers of z, `kernel` the weight of each point before robustness, 0 where packed empty.
-    `position` says where in the flattened grid each point came from.
+    `powers` (E, 14, P) holds z⁰ to z⁸ and the values times z⁰ to z⁴: their weighted sums are all that a fit needs.
+    `kernel` is the weight of each point by distance and `precision` one over its standard error, both 0 where packed
+    empty. `position` says where in the flattened grid each point came from, `middle` (2, E) where among P sorted
+    misfits of a row the median lies.
     """
 
     z: FloatArray
     value: FloatArray
-    error: FloatArray
+    precision: FloatArray
     kernel: FloatArray
     used: BoolArray
-    basis: FloatArray
+    powers: FloatArray
     position: IntArray
+    middle: IntArray
 
     @classmethod
     def around_the_forward(cls, points: SmilePoints, stdev: FloatArray) -> "_Window":
@@ -152,38 +158,45 @@ class _Window:
         distance = np.where(used, np.abs(flat_z), np.inf)
         nearest = np.minimum(distance.min(axis=1, initial=np.inf), 1e3)[:, None]
         used = distance <= np.maximum(nearest, WINDOW_REACH)
-        size = max(1, int(np.count_nonzero(used, axis=1).max()))
+        filled = used.sum(axis=1)
+        size = max(1, int(filled.max()))
         position = np.argsort(~used, axis=1, kind="stable")[:, :size]
-        z, value, error = (
-            np.take_along_axis(field.reshape(count, -1), position, axis=1)
-            for field in (points.z, points.stdev, points.stdev_se)
-        )
-        packed = np.take_along_axis(used, position, axis=1)
-        error = error / stdev[:, None]
-        kernel = np.where(packed, np.exp(-0.5 * np.maximum(z * z - nearest * nearest, 0.0) / WINDOW**2), 0.0) / (
-            error * error
-        )
-        basis = np.stack((np.ones_like(z), z, z * z, z**3, z**4), axis=2)
-        return cls(z, value / stdev[:, None], error, kernel, packed, basis, position)
+        rows = np.arange(count)[:, None]
+        z, packed = flat_z[rows, position], used[rows, position]
+        value = points.stdev.reshape(count, -1)[rows, position] / stdev[:, None]
+        precision = np.where(packed, stdev[:, None] / points.stdev_se.reshape(count, -1)[rows, position], 0.0)
+        kernel = np.where(packed, np.exp(-0.5 * np.maximum(z * z - nearest * nearest, 0.0) / WINDOW**2), 0.0)
+        powers = np.empty((count, 3 * _TERMS - 1, size))
+        powers[:, 0] = 1.0
+        for power in range(1, 2 * _TERMS - 1):
+            np.multiply(powers[:, power - 1], z, out=powers[:, power])
+        np.multiply(powers[:, :_TERMS], value[:, None, :], out=powers[:, 2 * _TERMS - 1 :])
+        middle = size - filled + np.array((np.maximum(filled - 1, 0) // 2, filled // 2))
+        return cls(z, value, precision, kernel, packed, powers, position, np.minimum(middle, size - 1))
 
     def solve(self, robust: FloatArray, ridge: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Coefficients (E, 5) of the weighted fit and the inverse of its normal matrix."""
-        weighted = (self.basis * (self.kernel * robust)[:, :, None]).transpose(0, 2, 1)
-        inverse: FloatArray = np.linalg.inv(weighted @ self.basis + ridge).astype(np.float64, copy=False)
-        return (inverse @ (weighted @ self.value[:, :, None]))[:, :, 0], inverse
+        weight = self.kernel * robust * self.precision**2
+        sums = (self.powers @ weight[:, :, None])[:, :, 0]
+        inverse: FloatArray = np.linalg.inv(sums[:, _POWERS] + ridge).astype(np.float64, copy=False)
+        return (inverse @ sums[:, 2 * _TERMS - 1 :, None])[:, :, 0], inverse
 
     def misfit(self, beta: FloatArray) -> FloatArray:
         """Absolute residuals in standard errors, 0 for empty entries."""
-        residual = self.value - (self.basis @ beta[:, :, None])[:, :, 0]
-        return np.where(self.used, np.abs(residual) / self.error, 0.0)
+        fitted = (beta[:, None, :] @ self.powers[:, :_TERMS])[:, 0]
+        size: FloatArray = np.abs(self.value - fitted) * self.precision
+        return size
 
     def scale(self, size: FloatArray) -> FloatArray:
         """How far residuals exceed their standard errors, by their median; at least 1, shape (E, 1)."""
-        return np.maximum(1.0, 1.4826 * _masked_median(size, self.used))[:, None]
+        middle = np.sort(size, axis=1)[np.arange(len(size)), self.middle]
+        scale: FloatArray = np.maximum(1.0, 1.4826 * 0.5 * (middle[0] + middle[1]))[:, None]
+        return scale
 
     def standard_errors(self, weight: FloatArray, inverse: FloatArray) -> FloatArray:
         """Of the coefficients (E, 5), by the sandwich; `weight` holds robustness times scale."""
-        spread = (self.basis * ((self.kernel * weight * self.error) ** 2)[:, :, None]).transpose(0, 2, 1) @ self.basis
+        square = (self.kernel * weight * self.precision) ** 2
+        spread = (self.powers[:, : 2 * _TERMS - 1] @ square[:, :, None])[:, :, 0][:, _POWERS]
         covariance = inverse @ spread @ inverse
         return np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
 
@@ -211,13 +224,3 @@ def _ridge(strike_count: IntArray, *, loose: bool) -> FloatArray:
     ridge[:, 2, 2] = np.where(strike_count < 5, _HELD, CURVATURE_PRIOR**-2)
     ridge[:, 3, 3] = ridge[:, 4, 4] = np.where(loose & (strike_count >= 9), HIGHER_PRIOR**-2, _HELD)
     return ridge
-
-
-def _masked_median(values: FloatArray, used: BoolArray) -> FloatArray:
-    """Row-wise median of the used entries, 0 without any, shape (E,)."""
-    ordered = np.sort(np.where(used, values, np.inf), axis=1)
-    count = np.count_nonzero(used, axis=1)
-    rows = np.arange(len(values))
-    lower = ordered[rows, np.maximum(count - 1, 0) // 2]
-    upper = ordered[rows, np.minimum(count // 2, values.shape[1] - 1)]
-    return np.where(count > 0, 0.5 * (lower + upper), 0.0)
