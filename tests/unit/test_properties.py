@@ -132,8 +132,8 @@ def test_dearer_later_expirations_never_raise_the_event_move(
         costly.append(option_market.chain(day, smile_of(sqrt(jump**2 + (length + more) * DAILY**2))))
     plain = analysed(sent(option_market.snapshot(cheap))).implied_move
     other = evaluate(sent(option_market.snapshot(costly)))
-    # Without an answer nothing was raised. One borrow rate and one ordinary smile are common to all expirations and move
-    # a little with the dearer ones: by less than half of the last place that is printed.
+    # Without an answer nothing was raised. One borrow rate and one ordinary smile are common to all expirations and
+    # move a little with the dearer ones: by less than half of the last place that is printed.
     if isinstance(other, Ok):
         assert other.value.implied_move.event_move_pct <= plain.event_move_pct + 5e-5
 
