@@ -69,7 +69,8 @@ def rough_stdev(grid: QuoteGrid, forward: FloatArray) -> FloatArray:
     A pair k from the forward is worth about √(k² + m²) with m = √(2/π)·s·F, its mean absolute move. Shape (E,); 0 where
     no strike has both a call and a put.
     """
-    paired: BoolArray = grid.usable.all(axis=1)
+    usable = grid.usable
+    paired = usable[:, CALL] & usable[:, PUT]
     away = grid.strikes - forward[:, None]
     order = np.argsort(np.where(paired, np.abs(away), np.inf), axis=1)[:, :3]
     both = grid.mid.sum(axis=1)
