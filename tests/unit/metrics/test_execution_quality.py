@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, datetime
-from math import sqrt
+from math import pi, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -81,7 +81,7 @@ def test_interest_volume_depth_and_age_are_of_the_weaker_leg():
 def test_the_net_event_move_is_what_the_bids_pay_for_the_event():
     inverse = NormalDist().inv_cdf
     lost = (2 * inverse((0.059 + 2) / 4)) ** 2 - (2 * inverse((0.057 + 2) / 4)) ** 2
-    expected = 4 * NormalDist().cdf(sqrt(0.05**2 - lost) / 2) - 2
+    expected = 4 * NormalDist().cdf(sqrt((2 * inverse((0.04 + 2) / 4)) ** 2 - lost) / 2) - 2
     execution = measured()
     assert execution.net_event_move_pct == pytest.approx(expected * 100)
     assert execution.net_event_move_pct < 4.0
@@ -190,3 +190,37 @@ def test_a_wider_spread_never_raises_the_tier_and_never_lowers_the_cost(mid, nar
     assert TIERS.index(wide.tier) <= TIERS.index(tight.tier)
     assert wide.cost_pct >= tight.cost_pct
     assert wide.net_event_move_pct <= tight.net_event_move_pct + 1e-9
+
+
+# Of the event move's at-the-forward standard deviation: a lognormal, a two-humped and a fat-tailed session.
+SHAPES = st.sampled_from([1.0, 0.86, 1.25])
+
+
+@given(straddle_pct=st.floats(1.0, 40.0), share=st.floats(0.1, 1.0), shape=SHAPES, forward=st.floats(0.97, 1.03))
+def test_without_a_spread_a_seller_collects_the_event_move_whatever_the_shape_of_the_jump(
+    straddle_pct, share, shape, forward
+):
+    move_pct = straddle_pct * share
+    implied = replace(
+        IMPLIED,
+        forward=100 * forward,
+        straddle_pct=straddle_pct,
+        event_move_pct=move_pct,
+        event_sigma_pct=move_pct * sqrt(pi / 2) * shape,
+    )
+    half = straddle_pct / 2
+    side = columns([half] * 5, [half] * 5)
+    net_pct = measured(chain(side, side), implied).net_event_move_pct
+    assert net_pct / move_pct == pytest.approx(1.0, rel=1e-9)
+
+
+@given(narrow=st.floats(0.0, 1.0), wider=st.floats(0.0, 1.0), shape=SHAPES)
+def test_a_wider_spread_never_raises_what_is_left_of_the_event_move(narrow, wider, shape):
+    implied = replace(IMPLIED, event_sigma_pct=4.0 * sqrt(pi / 2) * shape)
+    left = []
+    for relative in sorted((narrow, wider)):
+        half = 2.95 * relative / 2
+        side = columns([2.95 - half] * 5, [2.95 + half] * 5)
+        left.append(measured(chain(side, side), implied).net_event_move_pct / 4.0)
+    assert left[1] <= left[0] + 1e-12
+    assert left[0] <= 1 + 1e-12

@@ -64,8 +64,9 @@ def measure_execution(
     `straddle_spread_pct` is the two spreads over the straddle's mid. `cost_pct` is the two spreads in percent of spot:
     selling at the bids and buying back at the asks; `…_of_event_move_pct` the same in percent of the event move.
     Open interest, volume and depth (sizes of bid and ask, contracts) are of the thinner leg, the age of the older one.
-    `net_event_move_pct` is the event move that a seller at the bids collects: the straddle's variance at the bids
-    less the same ordinary variance. Errors: NODATA without a straddle market, INVALID for a crossed one.
+    `net_event_move_pct` is the event move that a seller at the bids collects: its at-the-forward variance less what
+    the bids take off the straddle's, so without a spread it is the event move. Errors: NODATA without a straddle
+    market, INVALID for a crossed one.
     """
     index = chain.nearest_index(implied.atm_strike)
     straddle = _pair(chain, index, index)
@@ -130,10 +131,13 @@ def _fraction_of_forward(implied: ImpliedMove) -> float:
 
 
 def _net_event_move_pct(straddle: _Pair, implied: ImpliedMove) -> float:
-    """4Φ(σ/2) − 2 with σ² the event variance less what the bids take off the straddle's variance; never below 0."""
+    """4Φ(s/2) − 2 with s² that of the event move, less what the bids take off the straddle's; never below 0.
+
+    Both are variances as at-the-forward options show them: a shaped jump's true variance is of another kind.
+    """
     fraction = _fraction_of_forward(implied)
     lost = straddle_stdev(fraction) ** 2 - straddle_stdev(fraction * straddle.bid / straddle.mid) ** 2
-    remaining = max(0.0, (implied.event_sigma_pct / 100) ** 2 - lost)
+    remaining = max(0.0, straddle_stdev(implied.event_move_pct / 100) ** 2 - lost)
     return straddle_fraction(remaining**0.5) * 100
 
 
