@@ -86,7 +86,9 @@ async def test_data_comes_back_with_the_providers_date() -> None:
         assert server.requests[0].startswith("GET /markets/clock HTTP/1.1")
 
 
-@pytest.mark.parametrize("sent", ["", "yesterday", "Fri, 99 Jun 2024 16:06:01 GMT"])
+@pytest.mark.parametrize(
+    "sent", ["", "yesterday", "Fri, 99 Jun 2024 16:06:01 GMT", f"Fri, 28 Jun {'9' * 20} 16:06:01 GMT"]
+)
 async def test_a_date_that_is_none_is_none(sent: str) -> None:
     async with provider(answer(200, DATA, Date=sent)) as (transport, _, _):
         assert await transport.send(CLOCK) == Ok(Reply(200, DATA, None))

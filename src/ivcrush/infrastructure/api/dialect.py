@@ -26,7 +26,7 @@ class Answer:
         """The provider's own clock, None where it gave none."""
         try:
             moment = parsedate_to_datetime(self.headers.get("date", ""))
-        except ValueError:
+        except (ValueError, OverflowError):  # a year of twenty digits overflows
             return None
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
