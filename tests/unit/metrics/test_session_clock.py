@@ -67,14 +67,22 @@ def test_the_first_expiration_is_the_first_that_still_trades_in_the_reaction_ses
 
 def test_expirations_hold_no_report_one_or_two_and_inside_85_to_100_days_nobody_knows() -> None:
     request = request_of(date(2026, 5, 14), Timing.AMC)
-    days = [date(2026, 5, 14), date(2026, 5, 15), date(2026, 8, 7), date(2026, 8, 21), date(2026, 8, 23)]
-    assert reports_before(days, request, date(2026, 5, 15), CALENDAR) == (0, 1, 1, None, 2)
+    # 85 and 100 days on are Friday 7 and Saturday 22 August; after either close it is a Monday that reacts.
+    days = [date(2026, 5, 14), date(2026, 5, 15), date(2026, 8, 7), date(2026, 8, 10), date(2026, 8, 21)]
+    assert reports_before(days, request, Timing.AMC, CALENDAR) == (0, 1, 1, None, None)
+    assert reports_before([date(2026, 8, 24)], request, Timing.AMC, CALENDAR) == (2,)
 
 
 def test_a_known_next_report_counts_from_its_own_reaction_session() -> None:
     request = request_of(date(2026, 5, 14), Timing.AMC, date(2026, 8, 13))
     days = [date(2026, 8, 13), date(2026, 8, 14), date(2026, 9, 18)]
-    assert reports_before(days, request, date(2026, 5, 15), CALENDAR) == (1, 2, 2)
+    assert reports_before(days, request, Timing.AMC, CALENDAR) == (1, 2, 2)
+
+
+def test_after_a_friday_evening_s_report_the_next_one_on_a_thursday_evening_moves_the_friday_after_it() -> None:
+    request = request_of(date(2026, 5, 15), Timing.AMC, date(2026, 8, 13))
+    days = [date(2026, 5, 15), date(2026, 5, 22), date(2026, 8, 13), date(2026, 8, 14)]
+    assert reports_before(days, request, Timing.AMC, CALENDAR) == (0, 1, 1, 2)
 
 
 def test_variance_time_counts_minutes_today_one_a_session_and_little_a_closed_day() -> None:

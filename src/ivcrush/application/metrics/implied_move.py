@@ -78,7 +78,7 @@ def _read(snapshot: MarketSnapshot, timing: Timing, flags: tuple[str, ...]) -> R
     spot = snapshot.quote.spot()
     if isinstance(spot, Err):
         return spot
-    surfaces, excluded = _usable_surfaces(snapshot, spot.value, reaction, expiration.value)
+    surfaces, excluded = _usable_surfaces(snapshot, spot.value, timing, reaction, expiration.value)
     event = next((each for each in surfaces if each.expiration == expiration.value), None)
     if event is None:
         return err(
@@ -114,12 +114,12 @@ def _event_expiration(snapshot: MarketSnapshot, reaction: date) -> Result[date]:
 
 
 def _usable_surfaces(
-    snapshot: MarketSnapshot, spot: float, reaction: date, event: date
+    snapshot: MarketSnapshot, spot: float, timing: Timing, reaction: date, event: date
 ) -> tuple[tuple[ExpirationSurface, ...], bool]:
     """The surfaces with at most one report before them, and whether others were left out for holding more."""
     last = snapshot.as_of.date() + timedelta(LONGEST_DAYS)
     listed = [chain.expiration for chain in snapshot.chains]
-    counts = session_clock.reports_before(listed, snapshot.request, reaction, snapshot.calendar)
+    counts = session_clock.reports_before(listed, snapshot.request, timing, snapshot.calendar)
     years = session_clock.years_to_close(snapshot.as_of, listed, snapshot.calendar)
     kept = [
         (chain, count)

@@ -51,18 +51,16 @@ def first_expiration(expirations: Iterable[date], reaction: date) -> date | None
 
 
 def reports_before(
-    expirations: Sequence[date], request: AnalysisRequest, reaction: date, calendar: MarketCalendar
+    expirations: Sequence[date], request: AnalysisRequest, timing: Timing, calendar: MarketCalendar
 ) -> tuple[int | None, ...]:
     """How many reports of the company react before each expiration's close; None where the calendar cannot say.
 
-    The next report is the request's, of the same session, or lies 85 to 100 days after this one.
+    The next report is the request's, or lies 85 to 100 days after this one; both are of the session `timing`.
     """
-    lag = reaction - request.report_date
-    if request.next_report_date is not None:
-        earliest = latest = calendar.session_on_or_after(request.next_report_date + lag)
-    else:
-        earliest = reaction + timedelta(EARLIEST_NEXT_REPORT_DAYS)
-        latest = reaction + timedelta(LATEST_NEXT_REPORT_DAYS)
+    report_date, following = request.report_date, request.next_report_date
+    first = following or report_date + timedelta(EARLIEST_NEXT_REPORT_DAYS)
+    last = following or report_date + timedelta(LATEST_NEXT_REPORT_DAYS)
+    reaction, earliest, latest = (reaction_session(day, timing, calendar) for day in (report_date, first, last))
     return tuple(0 if day < reaction else 1 if day < earliest else 2 if day >= latest else None for day in expirations)
 
 
