@@ -117,6 +117,12 @@ def test_years_run_to_the_close_and_a_saturday_expiration_closes_on_friday() -> 
     assert np.allclose(years * 365, [7, 0, -1])
 
 
+def test_the_hour_that_a_change_of_clocks_takes_is_not_counted() -> None:
+    # Clocks go forward on Sunday 8 March 2026: from Friday 15:45 to Monday 16:00 are 72.25 hours less one.
+    years = years_to_close(datetime(2026, 3, 6, 15, 45, tzinfo=NEW_YORK), [date(2026, 3, 9)], CALENDAR)
+    assert years * 365 * 24 == pytest.approx([71.25])
+
+
 def test_a_year_has_252_sessions_and_113_closed_days() -> None:
     assert variance_days_per_year(0.0) == 252
     assert variance_days_per_year(1.0) == 365

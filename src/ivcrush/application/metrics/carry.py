@@ -61,8 +61,8 @@ def _dividends(snapshot: MarketSnapshot, expiration: date) -> list[Dividend]:
 
 def _years_to(snapshot: MarketSnapshot, day: date) -> float:
     """To the midnight before a day: the last exercise before what happens that day is at the close before."""
-    left = datetime.combine(day, time(), NEW_YORK) - snapshot.as_of
-    return max(left.total_seconds() / _SECONDS_PER_YEAR, 0.0)
+    left_s = datetime.combine(day, time(), NEW_YORK).timestamp() - snapshot.as_of.timestamp()
+    return max(left_s / _SECONDS_PER_YEAR, 0.0)
 
 
 def _rough_jump(snapshot: MarketSnapshot, variance: FloatArray, years: FloatArray, counts: FloatArray) -> float:

@@ -67,7 +67,7 @@ def reports_before(
 def years_to_close(as_of: datetime, expirations: Sequence[date], calendar: MarketCalendar) -> FloatArray:
     """Calendar years of 365 days from a moment to each expiration's close, shape (E,); negative once expired."""
     closes = (calendar.closes_at(calendar.session_on_or_before(day)) for day in expirations)
-    return np.array([(close - as_of).total_seconds() / _SECONDS_PER_YEAR for close in closes])
+    return np.array([(close.timestamp() - as_of.timestamp()) / _SECONDS_PER_YEAR for close in closes])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
