@@ -24,7 +24,7 @@ from ivcrush.domain.enums import DateStatus, ReportSource, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import MarketCalendar
 from ivcrush.domain.types import DailyBar, Dividend, PastReport, ScheduledReport, Split, Ticker, parse_ticker
-from ivcrush.infrastructure.api.json_wire import BOM, decode, rows, top_level
+from ivcrush.infrastructure.api.json_wire import BOM, count, decode, rows, top_level
 
 _MISSING = frozenset({"", "-", "none", "null"})
 _SOONEST, _LATEST = timedelta(10), timedelta(120)
@@ -253,5 +253,4 @@ def _bar(text: str, raw: msgspec.Raw) -> DailyBar | None:
     prices = (row.value.open, row.value.high, row.value.low, row.value.close)
     if not all(isfinite(price) and price > 0 for price in prices):
         return None
-    volume = row.value.volume
-    return DailyBar(session, *prices, int(volume) if isfinite(volume) and volume > 0 else 0)
+    return DailyBar(session, *prices, count(row.value.volume))

@@ -1,4 +1,4 @@
-"""JSON as providers really send it: one-or-many lists, null containers, NaN literals, one bad row among good ones.
+"""JSON as providers really send it: one-or-many lists, null containers, NaN literals, absurd counts, one bad row.
 
 Bytes in, typed rows out. Every way in which bytes can fail to be JSON comes back as an `Err`; nothing here knows an
 endpoint.
@@ -14,6 +14,7 @@ from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 T = TypeVar("T")
 
 BOM = b"\xef\xbb\xbf"
+LARGEST_COUNT = 1e15  # of shares or contracts; anything above is a fault, and from 2⁶³ on no database takes it
 _NOT_A_NUMBER = re.compile(rb"([:\[,]\s*)-?(?:NaN|Infinity)\b")
 # msgspec says broken text, wrong types and bad numbers by DecodeError, bad UTF-8 and depth in Python's own words.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -70,6 +71,11 @@ def rows(body: bytes, path: tuple[str, ...], kind: type[T]) -> Result[Rows[T]]:
     read = [_maybe(candidate, kind) for candidate in candidates]
     good = [row for row in read if row is not None]
     return Ok(Rows(good, len(read) - len(good)))
+
+
+def count(number: float | None) -> int:
+    """Whole shares or contracts; 0, which means "not given", for null, NaN, negatives and what is past all counts."""
+    return int(number) if number is not None and 0 < number <= LARGEST_COUNT else 0
 
 
 def _maybe(raw: msgspec.Raw | None, kind: Any) -> Any:

@@ -25,7 +25,7 @@ from msgspec.structs import astuple
 
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.types import BoolArray, FloatArray, IntArray, OptionChain, OptionColumns, Ticker
-from ivcrush.infrastructure.api.json_wire import Rows, rows
+from ivcrush.infrastructure.api.json_wire import LARGEST_COUNT, Rows, rows
 from ivcrush.utils.rate_limiter import MILLISECONDS_FROM
 
 _HIGHEST_IV = 5.0
@@ -191,7 +191,7 @@ def _aligned(numbers: FloatArray, is_put: BoolArray) -> tuple[FloatArray, Option
 
 
 def _columns(grid: FloatArray) -> OptionColumns:
-    counts = grid[3:7].astype(np.int64)
+    counts = np.where(grid[3:7] <= LARGEST_COUNT, grid[3:7], 0.0).astype(np.int64)
     return OptionColumns(
         present=grid[0] > 0,
         bid=grid[1],

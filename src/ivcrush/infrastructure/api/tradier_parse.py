@@ -16,7 +16,7 @@ from ivcrush.domain.enums import SessionState
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import SessionDay
 from ivcrush.domain.types import DailyBar, MarketClock, Ticker, UnderlyingQuote, parse_ticker
-from ivcrush.infrastructure.api.json_wire import Rows, rows
+from ivcrush.infrastructure.api.json_wire import Rows, count, rows
 from ivcrush.utils.rate_limiter import epoch_seconds
 
 _PLAUSIBLE_EPOCH_S = (3e8, 7e9)  # 1979 to 2191
@@ -106,7 +106,7 @@ def parse_bars(body: bytes, ticker: Ticker, start: date, end: date) -> Result[tu
     if isinstance(read, Err):
         return _unusable(read, f"history of {ticker}")
     bars = {
-        row.date: DailyBar(row.date, row.open, row.high, row.low, row.close, int(_at_least_zero(row.volume)))
+        row.date: DailyBar(row.date, row.open, row.high, row.low, row.close, count(row.volume))
         for row in read.value.good
         if start <= row.date <= end and all(isfinite(p) and p > 0 for p in (row.open, row.high, row.low, row.close))
     }
@@ -155,7 +155,7 @@ def _quote(ticker: Ticker, row: _QuoteRow) -> UnderlyingQuote:
         previous_close=_positive(row.prevclose),
         quoted_at=max(moments, default=None),
         traded_at=_moment(row.trade_date),
-        average_volume=int(_at_least_zero(row.average_volume)),
+        average_volume=count(row.average_volume),
         description=row.description or "",
     )
 

@@ -241,11 +241,12 @@ def bar(close: Any = "121.79", **more: Any) -> dict[str, Any]:
     } | more
 
 
-def test_raw_bars_rise_and_bad_ones_are_left_out() -> None:
+def test_raw_bars_rise_bad_ones_are_left_out_and_an_absurd_volume_is_none() -> None:
     series = {
         "2020-05-08": bar(),
         "2020-05-07": bar("121.23", **{"5. volume": "NaN"}),
-        "2020-05-06": bar("None"),
+        "2020-05-06": bar("121.30", **{"5. volume": "1e20"}),
+        "2020-05-04": bar("None"),
         "2020-05-05": bar("-1"),
         "someday": bar(),
     }
@@ -253,6 +254,7 @@ def test_raw_bars_rise_and_bad_ones_are_left_out() -> None:
     result = parse_raw_daily_bars(body, IBM)
     assert isinstance(result, Ok)
     assert result.value == (
+        DailyBar(date(2020, 5, 6), 122.67, 122.80, 121.06, 121.30, 0),
         DailyBar(date(2020, 5, 7), 122.67, 122.80, 121.06, 121.23, 0),
         DailyBar(date(2020, 5, 8), 122.67, 122.80, 121.06, 121.79, 2538547),
     )

@@ -87,6 +87,14 @@ def test_every_column_holds_what_was_sent() -> None:
     assert chain.quote(Right.CALL, 0).iv_pct == pytest.approx(31)
 
 
+@pytest.mark.parametrize(("sent", "read"), [(1e15, 10**15), (1.1e15, 0), (1e19, 0), (1e20, 0)])
+def test_sizes_and_volumes_past_all_counts_are_none_given(sent: float, read: int) -> None:
+    absurd = dict.fromkeys(["volume", "open_interest", "bidsize", "asksize"], sent)
+    call = parsed([row(100, "call", **absurd), row(100, "put")]).calls
+    counts = (call.bid_size, call.ask_size, call.volume, call.open_interest)
+    assert [int(column[0]) for column in counts] == [read] * 4
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

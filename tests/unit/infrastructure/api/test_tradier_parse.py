@@ -165,6 +165,18 @@ def test_a_lone_bar_without_volume_is_a_bar() -> None:
     assert result.value[0].volume == 0
 
 
+@pytest.mark.parametrize(
+    ("sent", "read"), [(1e15, 10**15), (1.1e15, 0), (1e19, 0), (1e20, 0), (10**30, 0), ("1e20", 0)]
+)
+def test_a_volume_past_all_counts_is_none_given(sent: Any, read: int) -> None:
+    result = bars(day("2019-01-02", volume=sent))
+    assert isinstance(result, Ok)
+    assert result.value[0].volume == read
+    quoted = parse_quotes(quotes_of(IBM_QUOTE | {"average_volume": sent}), [IBM])
+    assert isinstance(quoted, Ok)
+    assert quoted.value[IBM].average_volume == read
+
+
 def test_no_bars_names_ticker_and_days() -> None:
     result = bars(day("2019-02-02"))
     assert isinstance(result, Err)
