@@ -14,7 +14,7 @@ from ivcrush.infrastructure.api.dialect import Answer, RateHeaders, Verdict
 from ivcrush.infrastructure.api.json_wire import decode, top_level
 
 _COMPLAINTS = ("Information", "Note", "Error Message")
-_CSV_HEADER = re.compile(rb"[A-Za-z_]+,[A-Za-z_,]+\r?\n")
+_CSV_HEADER = re.compile(rb"[^\s,{<\[][^\r\n]*,")  # columns come and go: which are needed, the parser knows
 _SAYS_NOTHING = frozenset({"symbol", "endpoint"})  # a lone symbol means that there is no data for it
 
 _PER_SECOND = Verdict(

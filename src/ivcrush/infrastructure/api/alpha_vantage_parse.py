@@ -93,7 +93,7 @@ def parse_scheduled_reports(body: bytes, *, calendar: MarketCalendar) -> Result[
     whatever stands beside it. Errors: INVALID where the columns `symbol` and `reportDate` are missing.
     """
     text = body.removeprefix(BOM).decode("utf-8", "replace").replace("\0", "")
-    table = csv.DictReader(io.StringIO(text, newline=""))
+    table = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     columns = table.fieldnames or ()
     missing = [name for name in _NEEDED_COLUMNS if name not in columns]
     if missing:

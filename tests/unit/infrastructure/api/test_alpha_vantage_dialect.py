@@ -95,7 +95,30 @@ def test_data_and_the_ways_to_have_none_are_data(body: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"", 200), (b"<html>", 200), (b'{"symbol": "IB', 200), (b"", 503), (b"nonsense", 200)]
+    "header",
+    [
+        b"symbol,reportDate,estimate2026\r\n",
+        b'"symbol","reportDate"\nIBM,2026-07-22\n',
+        b"symbol, reportDate, time of the day\n",
+        b"symbol,reportDate",
+    ],
+)
+def test_a_header_is_csv_whatever_its_columns_are_called(header: bytes) -> None:
+    assert judge(header) == Verdict()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 200),
+        (b"<html>", 200),
+        (b"<p>Sorry, later</p>", 200),
+        (b'{"symbol": "IB', 200),
+        (b'{"symbol": "IBM", "da', 200),
+        (b"[1, 2", 200),
+        (b"", 503),
+        (b"nonsense", 200),
+    ],
 )
 def test_neither_json_nor_csv_may_pass_and_counts_for_the_breaker(body: bytes, status: int) -> None:
     verdict = judge(body, status)

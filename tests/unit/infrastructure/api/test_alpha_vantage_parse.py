@@ -173,6 +173,7 @@ def test_two_quarters_of_one_company_are_no_conflict() -> None:
     [
         "\ufeff" + HEADER + "IBM,I,2026-07-22,2026-06-30,,USD,post-market\r\n",
         "symbol,reportDate,timeOfTheDay\nIBM,2026-07-22,post-market\n",
+        '"symbol", "reportDate", "timeOfTheDay"\nIBM, 2026-07-22, post-market',
         "timeOfTheDay,new,reportDate,symbol\npost-market,x,2026-07-22,ibm\n",
         HEADER + 'IBM,"I, ""B""\nM",2026-07-22,2026-06-30,,USD,post-market',
         HEADER + "IBM,I,2026-07-22,2026-06-30,,USD,post-market,surplus\r\nTOO,SHORT\r\n\r\n",
