@@ -51,13 +51,15 @@ def resilience(waits: Waits, attempts: int = 3) -> Resilience:
     )
 
 
-def transport_to(url: str, waits: Waits, *, timeout_s: float = 5.0, max_body_bytes: int = 10_000) -> Transport:
+def transport_to(
+    url: str, waits: Waits, *, timeout_s: float = 5.0, max_body_bytes: int = 10_000, attempts: int = 3
+) -> Transport:
     return tradier_transport(
         url,
         TOKEN,
         windows=(Window(1000, 60.0),),
         bounds=Bounds(timeout_s, max_body_bytes, max_concurrent=4),
-        resilience=resilience(waits),
+        resilience=resilience(waits, attempts),
         redact=Redactor([TOKEN, KEY]),
     )
 
@@ -190,10 +192,19 @@ async def test_a_refused_token_is_tried_twice_and_then_never_again() -> None:
         assert len(server.requests) == 2
 
 
-async def test_a_single_401_amid_other_trouble_does_not_end_the_provider() -> None:
-    acts = [answer(503, b""), answer(503, b""), answer(401, b"Invalid Access Token"), answer(200, DATA)]
+@pytest.mark.parametrize(("attempts", "failures_before"), [(1, 0), (3, 2)])
+async def test_a_token_refused_at_the_last_attempt_ends_the_provider_too(attempts: int, failures_before: int) -> None:
+    acts = [answer(503, b"")] * failures_before + [answer(401, b"Invalid Access Token"), answer(200, DATA)]
+    async with provider(*acts, attempts=attempts) as (transport, server, _):
+        for _ in range(3):
+            assert error_of(await transport.send(CLOCK)).code is ErrorCode.AUTH
+        assert len(server.requests) == attempts
+
+
+async def test_a_single_401_before_the_last_attempt_does_not_end_the_provider() -> None:
+    acts = [answer(401, b"Invalid Access Token"), answer(503, b""), answer(503, b""), answer(200, DATA)]
     async with provider(*acts) as (transport, _, _):
-        assert error_of(await transport.send(CLOCK)).code is ErrorCode.AUTH
+        assert error_of(await transport.send(CLOCK)).code is ErrorCode.EXTERNAL
         assert isinstance(await transport.send(CLOCK), Ok)
 
 

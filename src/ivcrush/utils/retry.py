@@ -51,6 +51,11 @@ class Retry:
         self._sleep = sleep
         self._uniform = uniform
 
+    @property
+    def max_attempts(self) -> int:
+        """The attempts that one call may cost, the first one included."""
+        return self._policy.max_attempts
+
     async def call(self, operation: Callable[[], Awaitable[Ok[T] | Err | Retryable]]) -> Result[T]:
         """The first outcome that is not `Retryable`, or the error of the last attempt."""
         from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt

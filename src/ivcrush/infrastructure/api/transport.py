@@ -218,7 +218,8 @@ class Transport:
         if verdict.sick:
             self._last_sickness = error
         alike = sum(1 for one in verdicts if one.error is not None and one.error.code is error.code)
-        if verdict.again and (verdict.tolerated is None or alike <= verdict.tolerated):
+        may_pass = verdict.again and (verdict.tolerated is None or alike <= verdict.tolerated)
+        if may_pass and len(verdicts) < self._retry.max_attempts:
             _log.info("attempt %d: %s", len(verdicts), error)
             return Retryable(error, verdict.wait_s)
         if verdict.ends_provider:
