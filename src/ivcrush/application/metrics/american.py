@@ -75,8 +75,8 @@ def lattice_values(spot: float, terms: Sequence[ExerciseTerms], contracts: Contr
             values += after_fall
         exercise = signed_nodes[:, :, lattice.columns(step)] * lattice.stock_factor[:, step, None, None]
         exercise -= signed_strikes * lattice.cash_factor[:, step, None, None]
-        allowed = lattice.exercisable[:, step, None, None]
-        np.maximum(values[0], exercise, out=values[0], where=allowed)
+        exercise[~lattice.exercisable[:, step]] = -np.inf
+        np.maximum(values[0], exercise, out=values[0])
         if lattice.drops[step]:
             groups, amounts = map(list, zip(*lattice.drops[step], strict=True))
             values[:, groups] = lattice.shifted(values[:, groups], groups, step, amounts)

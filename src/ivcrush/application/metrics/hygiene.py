@@ -45,6 +45,10 @@ class Reason(IntEnum):
     UNLISTED = 10
 
 
+# In their order, from 1 on; what is usable or not listed is not reported.
+_REPORTED = tuple(reason.name.lower() for reason in Reason if Reason.USABLE < reason < Reason.UNLISTED)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class QuoteGrid:
     """All chains side by side: `strikes` (E, M) rising in each row, quotes (E, 2, M) with calls first, dollars.
@@ -69,16 +73,12 @@ class QuoteGrid:
 
     def reject(self, where: BoolArray, reason: Reason) -> None:
         """Mark usable quotes as unusable; a quote keeps its first reason."""
-        self.reasons[where & (self.reasons == Reason.USABLE)] = reason
+        np.copyto(self.reasons, reason, where=where & (self.reasons == Reason.USABLE))
 
     def rejected(self, row: int) -> tuple[tuple[str, int], ...]:
         """One expiration's unusable quotes by reason name, in the order of the reasons."""
         counts = np.bincount(self.reasons[row].ravel(), minlength=len(Reason))
-        return tuple(
-            (reason.name.lower(), int(counts[reason]))
-            for reason in Reason
-            if counts[reason] and reason not in (Reason.USABLE, Reason.UNLISTED)
-        )
+        return tuple((name, count) for name, count in zip(_REPORTED, counts[1:].tolist(), strict=False) if count)
 
 
 def inspect_quotes(chains: Sequence[OptionChain], as_of: datetime, spot: float) -> QuoteGrid:
