@@ -30,13 +30,13 @@ class RunLock:
         except OSError as error:
             return err(ErrorCode.DBERROR, f"{self._path}: the run lock cannot be opened: {error.strerror}")
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            other = os.read(descriptor, 200).decode("utf-8", "replace").strip() or "unknown"
+            other = _other_holder(descriptor, holder)
+        except OSError as error:
+            os.close(descriptor)
+            return err(ErrorCode.DBERROR, f"{self._path}: the run lock cannot be taken: {error.strerror}")
+        if other is not None:
             os.close(descriptor)
             return err(ErrorCode.DBERROR, f"another run holds {self._path}: {other}; try later", reason=LOCKED)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, holder.encode())
         self._descriptor = descriptor
         return Ok(None)
 
@@ -49,3 +49,14 @@ class RunLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _other_holder(descriptor: int, holder: str) -> str | None:
+    """Who holds the lock, None once it is ours and bears our name. Raises OSError where the file cannot serve."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.read(descriptor, 200).decode("utf-8", "replace").strip() or "unknown"
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, holder.encode())
+    return None

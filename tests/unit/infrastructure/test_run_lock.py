@@ -1,13 +1,16 @@
 """One long run at a time, across processes, and never a lock that outlives its holder."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ivcrush.domain.errors import Err, ErrorCode, Ok
 from ivcrush.infrastructure.run_lock import LOCKED, RunLock
 
+DESCRIPTORS = Path("/proc/self/fd")
 HOLD = """
 import sys, pathlib
 from ivcrush.infrastructure.run_lock import RunLock
@@ -89,6 +92,19 @@ def test_a_lock_that_is_a_symbolic_link_is_not_followed(path, tmp_path):
     assert refused.error.about("reason") is None
     assert "the run lock cannot be opened" in refused.error.message
     assert target.read_text() == "kept"
+
+
+def test_a_lock_that_cannot_bear_a_name_is_no_other_run_and_is_let_go(path):
+    path.parent.mkdir()
+    os.mkfifo(path)
+    opened = len(list(DESCRIPTORS.iterdir()))
+    with RunLock(path) as lock:
+        refused = lock.acquire("me")
+        assert len(list(DESCRIPTORS.iterdir())) == opened
+    assert isinstance(refused, Err)
+    assert refused.error.code is ErrorCode.DBERROR
+    assert refused.error.about("reason") is None
+    assert refused.error.message == f"{path}: the run lock cannot be taken: Invalid argument"
 
 
 def test_leaving_without_having_acquired_is_nothing(path):
