@@ -2,7 +2,8 @@
 
 How long an answer lives is decided here: until the New York day ends for what changes from day to day (expirations,
 calendars, report dates, dividends, splits), an hour for bars that include today, the cache's own span for quotes and
-chains, not at all for the clock. Cache life runs on the real clock, whatever moment an analysis is made for.
+chains, not at all for the clock. That there is none lives as long, but of Tradier's no longer than an hour, since it
+costs no day's allowance to ask there again. Cache life runs on the real clock, whatever moment an analysis is made for.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -103,6 +104,7 @@ class CachedMarketData:
             ttl_s=self._policy.rest_of_day_s(),
             load=lambda: self._client.fetch_expirations(ticker),
             decode=lambda body: parse_expirations(body, ticker),
+            nodata_ttl_s=_HOUR_S,
             refresh=self._policy.refresh,
         )
 
@@ -113,6 +115,7 @@ class CachedMarketData:
             ttl_s=self._policy.quote_ttl_s,
             load=lambda: self._client.fetch_chain(ticker, expiration),
             decode=lambda body: parse_chain(body, ticker, expiration),
+            nodata_ttl_s=_HOUR_S,
             refresh=self._policy.refresh,
         )
 
@@ -124,6 +127,7 @@ class CachedMarketData:
             ttl_s=rest_of_day_s if end < self._policy.today() else min(_HOUR_S, rest_of_day_s),
             load=lambda: self._client.fetch_bars(ticker, start, end),
             decode=lambda body: parse_bars(body, ticker, start, end),
+            nodata_ttl_s=_HOUR_S,
             refresh=self._policy.refresh,
         )
 

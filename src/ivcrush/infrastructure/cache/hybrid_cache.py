@@ -1,15 +1,17 @@
 """Memory over disk over the provider: one answer a key, however many ask, and nothing kept that did not decode.
 
-Level 1 holds decoded values, level 2 the raw bytes they were decoded from; a row promoted from disk is decoded again,
-and dropped and loaded anew where that fails. What a provider refuses or garbles is never stored.
+Level 1 holds what was decoded, level 2 the raw bytes it was decoded from; a row promoted from disk is decoded again,
+and dropped and loaded anew where that fails. "There is none" (NODATA) in a sound reply is an answer and is kept like
+one; what a provider refuses or garbles is never stored.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar, cast
 
-from ivcrush.domain.errors import Err, Ok, Result
+from ivcrush.domain.errors import Err, ErrorCode, Ok, Result
 from ivcrush.infrastructure.cache.memory_cache import MemoryCache
 from ivcrush.infrastructure.cache.sqlite_cache import SqliteCache
 from ivcrush.infrastructure.cache.statistics import HybridStats
@@ -32,7 +34,12 @@ class HybridCache:
     """
 
     def __init__(
-        self, memory: MemoryCache[object], disk: SqliteCache | None, *, memory_ttl_s: float = 30.0, enabled: bool = True
+        self,
+        memory: MemoryCache[object],
+        disk: SqliteCache | None,
+        *,
+        memory_ttl_s: float = 30.0,
+        enabled: bool = True,
     ) -> None:
         self._memory = memory
         self._disk = disk
@@ -48,13 +55,14 @@ class HybridCache:
         ttl_s: float,
         load: Callable[[], Awaitable[Result[bytes]]],
         decode: Callable[[bytes], Result[T]],
+        nodata_ttl_s: float = inf,
         refresh: bool = False,
     ) -> Result[T]:
         """The value of a key: kept, or loaded once for all who ask at the same time, for `ttl_s` seconds.
 
-        A key has one `decode` for ever; its values must be immutable and never None. `refresh` passes over what is
-        kept and keeps what comes.
-        Errors: those of `load` and `decode`; none of them is kept.
+        A key has one `decode` for ever; its values must be immutable. Where it answers NODATA, that is kept, for
+        `nodata_ttl_s` at most. `refresh` passes over what is kept and keeps what comes.
+        Errors: those of `load`, never kept, and of `decode`, NODATA alone being kept.
         """
         if not self._enabled:
             self._loads += 1
@@ -63,8 +71,8 @@ class HybridCache:
         if not refresh:
             kept = self._kept(key, decode)
             if kept is not None:
-                return Ok(kept)
-        return await self._joined(key, lambda: self._load_and_keep(key, ttl_s, load, decode))
+                return kept
+        return await self._joined(key, lambda: self._load_and_keep(key, ttl_s, nodata_ttl_s, load, decode))
 
     def clear(self) -> None:
         """Forget everything on both levels."""
@@ -82,21 +90,21 @@ class HybridCache:
         if self._disk is not None:
             self._disk.close()
 
-    def _kept(self, key: str, decode: Callable[[bytes], Result[T]]) -> T | None:
-        value = self._memory.get(key)
-        if value is not None:
-            return cast(T, value)  # what this key's `decode` made
+    def _kept(self, key: str, decode: Callable[[bytes], Result[T]]) -> Result[T] | None:
+        answer = self._memory.get(key)
+        if answer is not None:
+            return cast(Result[T], answer)  # what this key's `decode` made
         reply = None if self._disk is None else self._disk.get(key)
         if self._disk is None or reply is None:
             return None
         decoded = decode(reply.payload)
-        if isinstance(decoded, Err):
+        if not _is_answer(decoded):
             self._undecodable += 1
             self._disk.drop(key)
             return None
         self._promotions += 1
-        self._memory.set(key, decoded.value, min(self._memory_ttl_s, reply.remaining_s))
-        return decoded.value
+        self._memory.set(key, decoded, min(self._memory_ttl_s, reply.remaining_s))
+        return decoded
 
     async def _joined(self, key: str, start: Callable[[], Awaitable[Result[T]]]) -> Result[T]:
         """Wait for the key's load, begun by whoever came first. It goes on while anyone waits, and only then."""
@@ -117,6 +125,7 @@ class HybridCache:
         self,
         key: str,
         ttl_s: float,
+        nodata_ttl_s: float,
         load: Callable[[], Awaitable[Result[bytes]]],
         decode: Callable[[bytes], Result[T]],
     ) -> Result[T]:
@@ -125,8 +134,13 @@ class HybridCache:
         if isinstance(body, Err):
             return body
         decoded = decode(body.value)
-        if isinstance(decoded, Ok):
+        if _is_answer(decoded):
+            life_s = ttl_s if isinstance(decoded, Ok) else min(ttl_s, nodata_ttl_s)
             if self._disk is not None:
-                self._disk.set(key, body.value, ttl_s)
-            self._memory.set(key, decoded.value, min(self._memory_ttl_s, ttl_s))
+                self._disk.set(key, body.value, life_s)
+            self._memory.set(key, decoded, min(self._memory_ttl_s, life_s))
         return decoded
+
+
+def _is_answer(decoded: Result[object]) -> bool:
+    return isinstance(decoded, Ok) or decoded.error.code is ErrorCode.NODATA

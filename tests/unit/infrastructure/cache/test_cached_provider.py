@@ -76,13 +76,14 @@ class CountingTransport:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.refusal: Err | None = None
+        self.bodies = dict(BODIES)
 
     async def send(self, request: Request) -> Result[Reply]:
         what = request.path or dict(request.parameters)["function"]
         self.asked.append(what)
         if self.refusal is not None:
             return self.refusal
-        body = BODIES[what]
+        body = self.bodies[what]
         return Ok(Reply(200, (body if isinstance(body, str) else json.dumps(body)).encode(), None))
 
 
@@ -219,6 +220,29 @@ async def test_a_report_due_tomorrow_is_no_past_report_although_the_reply_is_kep
     found = await yesterday.past_reports(IBM)
     assert isinstance(found, Err)
     assert found.error.code is ErrorCode.NODATA
+
+
+async def test_that_a_company_has_no_reports_is_asked_once_a_day(
+    earnings: CachedEarningsData, transport: CountingTransport, clock: WallClock
+) -> None:
+    transport.bodies |= {"EARNINGS": {}, "TIME_SERIES_DAILY": {}}
+    for hours in (0, 2, 6.2):
+        clock.now_s = 1_778_874_300.0 + hours * 3600  # midnight comes 8 h 15 min after the first
+        for found in (await earnings.past_reports(IBM), await earnings.raw_daily_bars(IBM)):
+            assert isinstance(found, Err)
+            assert found.error.code is ErrorCode.NODATA
+    assert transport.asked == ["EARNINGS", "TIME_SERIES_DAILY"]
+
+
+async def test_that_tradier_has_none_is_asked_again_after_an_hour(
+    market: CachedMarketData, transport: CountingTransport, clock: WallClock
+) -> None:
+    transport.bodies |= {"/markets/options/expirations": {"expirations": None}, "/markets/history": {"history": None}}
+    for passed_s in (0, 3599, 1):
+        clock.now_s += passed_s
+        found = [await market.expirations(IBM), await market.daily_bars(IBM, date(2026, 5, 1), date(2026, 5, 14))]
+        assert [one.error.code for one in found if isinstance(one, Err)] == [ErrorCode.NODATA] * 2
+    assert transport.asked == ["/markets/options/expirations", "/markets/history"] * 2
 
 
 async def test_a_refresh_asks_again(transport: CountingTransport, cache: HybridCache, clock: WallClock) -> None:

@@ -18,9 +18,10 @@ Open = Callable[..., SqliteCache]
 
 def decode(body: bytes) -> Result[tuple[int, ...]]:
     try:
-        return Ok(tuple(json.loads(body)))
+        values = tuple(json.loads(body))
     except ValueError:
         return err(ErrorCode.INVALID, "no JSON list")
+    return Ok(values) if values else err(ErrorCode.NODATA, "an empty list")
 
 
 class Provider:
@@ -136,6 +137,45 @@ async def test_a_refusal_and_a_garbled_reply_are_never_kept(
     assert disk.stats().entries == 0
     provider.answer = Ok(b"[3]")
     assert await ask(cache, provider) == Ok((3,))
+
+
+async def test_that_there_is_none_is_kept_on_both_levels_for_the_shorter_of_both_lives(
+    opened: Open, clock: WallClock
+) -> None:
+    provider, disk = Provider(Ok(b"[]")), opened()
+    cache = hybrid(disk, clock)
+
+    async def none() -> Result[tuple[int, ...]]:
+        return await cache.get_or_load("key", ttl_s=300.0, nodata_ttl_s=100.0, load=provider, decode=decode)
+
+    for moment_s in (0, 29, 31, 99):  # loaded, from memory, promoted, promoted
+        clock.now_s = 1_778_874_300.0 + moment_s
+        assert await none() == err(ErrorCode.NODATA, "an empty list")
+    assert (provider.asked, cache.stats().undecodable, cache.stats().hits) == (1, 0, 3)
+    clock.now_s = 1_778_874_400.0
+    provider.answer = Ok(b"[5]")
+    assert await none() == Ok((5,))
+    clock.now_s += 299
+    assert await none() == Ok((5,))
+    assert provider.asked == 2
+
+
+async def test_a_restart_finds_on_disk_that_there_is_none_and_a_refresh_asks_again(
+    opened: Open, clock: WallClock
+) -> None:
+    provider = Provider(Ok(b"[]"))
+    await ask(hybrid(opened(), clock), provider)
+    assert await ask(hybrid(opened(), clock), provider) == err(ErrorCode.NODATA, "an empty list")
+    assert provider.asked == 1
+    provider.answer = Ok(b"[4]")
+    assert await ask(hybrid(opened(), clock), provider, refresh=True) == Ok((4,))
+
+
+async def test_a_provider_that_refuses_with_nodata_is_not_kept(opened: Open, clock: WallClock) -> None:
+    provider, disk = Provider(err(ErrorCode.NODATA, "no such symbol")), opened()
+    cache = hybrid(disk, clock)
+    assert [await ask(cache, provider), await ask(cache, provider)] == [provider.answer] * 2
+    assert (provider.asked, disk.stats().entries) == (2, 0)
 
 
 async def test_a_row_on_disk_that_does_not_decode_is_dropped_counted_and_loaded_again(
