@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from tests.accuracy.simulated import afternoon, simulated_snapshots
 from tests.accuracy.worlds import build_world
 
 TSLA_RATE_PCT = 4.0
+_CASES = Path("cassettes/cases")
 AFTERNOONS = (
     date(2026, 1, 21),
     date(2026, 2, 10),
@@ -82,14 +84,22 @@ def summarise(comparisons: Iterable[Comparison]) -> Summary:
 
 def case_comparisons(shared: Path) -> list[Comparison]:
     """The chains with known truth that lie in the shared material."""
-    folder = shared / "cassettes" / "cases"
-    rows = [json.loads(line) for line in (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines()]
     found = []
-    for row in rows:
-        snapshot = snapshot_of(read_cassette(folder / f"{row['case']}.json.gz"), row["risk_free_rate_pct"])
+    for row in _case_rows(shared):
+        snapshot = case_snapshot(shared, row["case"])
         expiration = date.fromisoformat(row["expiration"])
         found.append(_compare(f"{row['case']} {row['name']}", "", row["event_move_pct"], expiration, snapshot))
     return found
+
+
+def case_snapshot(shared: Path, case: str) -> MarketSnapshot:
+    """The chains of one case by its name, with the rate that it was made with."""
+    (row,) = [row for row in _case_rows(shared) if row["case"] == case]
+    return snapshot_of(read_cassette(shared / _CASES / f"{case}.json.gz"), row["risk_free_rate_pct"])
+
+
+def _case_rows(shared: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (shared / _CASES / "truth.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def recorded_reading(shared: Path) -> Result[ImpliedMoveReading]:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from ivcrush.application.metrics.evaluation import evaluate
 from ivcrush.domain.errors import Ok
 from tests.accuracy.known_truth import (
     case_comparisons,
+    case_snapshot,
     mixture_comparisons,
     recorded_reading,
     simulated_comparisons,
@@ -34,6 +36,18 @@ def test_the_recorded_chain_gives_a_straddle_of_5_4_to_5_8_and_an_event_move_of_
     assert 5.4 <= reading.value.move.straddle_pct <= 5.8
     assert 5.1 <= reading.value.move.event_move_pct <= 5.6
     assert reading.value.move.expiration.isoformat() == "2026-01-30"
+
+
+@pytest.mark.shared
+def test_a_jump_of_two_humps_leaves_the_volatility_of_the_days_around_it(shared_dir: Path) -> None:
+    # By truth the jump is 10.79 %; without it the near expirations have about the volatility of the far ones.
+    analysis = evaluate(case_snapshot(shared_dir, "C16"))
+    assert isinstance(analysis, Ok)
+    assert isinstance(analysis.value.term_structure, Ok)
+    term = analysis.value.term_structure.value
+    assert [each.ex_earnings_iv_pct for each in term.points] == pytest.approx([51.0, 46.8, 46.1, 45.1], abs=1.0)
+    assert term.expected_iv_crush_pct == pytest.approx(65.0, abs=1.0)
+    assert analysis.value.implied_move.event_share == pytest.approx(0.85, abs=0.02)
 
 
 def test_on_three_hundred_simulated_companies_the_interval_covers_85_to_95_percent() -> None:

@@ -21,8 +21,10 @@ from tests.unit.metrics.option_market import (
     REPORT,
     SPOT,
     THIRD,
+    black_call,
     carried,
     chain,
+    columns,
     event_chains,
     expected_move_pct,
     smile_of,
@@ -242,6 +244,24 @@ def test_a_concave_event_smile_is_named_and_its_move_is_nearer_to_the_straddle()
     assert "concave_smile" in concave.flags
     assert "concave_smile" not in plain.flags
     assert plain.event_move_pct < concave.event_move_pct < concave.straddle_pct
+
+
+def up_or_down(day: date, length: float, hump: float) -> OptionChain:
+    """Black's prices for a jump that is `hump` up or down in log moves, on top of ordinary days."""
+    whole = chain(day, smile_of(0.1), strikes=np.arange(80, 121, 0.5))
+    sides = [SPOT * np.exp(each) / np.cosh(hump) for each in (hump, -hump)]
+    calls = np.array([np.mean([black_call(f, k, sqrt(length) * DAILY) for f in sides]) for k in whole.strikes])
+    puts = calls - SPOT + whole.strikes
+    return replace(whole, calls=columns(calls, 0.005), puts=columns(puts, 0.005))
+
+
+def test_a_jump_that_is_up_or_down_has_its_share_of_the_true_variance() -> None:
+    # Of an expiration of six sessions the jump has 0.06² of 0.06² + 6·0.02², three fifths.
+    chains = [up_or_down(day, length, JUMP) for day, length in ((NEXT, 6), (THIRD, 10), (FOURTH, 24))]
+    reading = read(snapshot(chains))
+    assert "concave_smile" in reading.move.flags
+    assert reading.move.event_share == pytest.approx(0.6, abs=0.035)
+    assert reading.shape.total_of(reading.event.atm_variance, 1) == pytest.approx(0.006, rel=0.03)
 
 
 def test_a_fat_tailed_event_smile_is_named() -> None:

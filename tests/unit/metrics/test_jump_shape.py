@@ -67,6 +67,16 @@ def test_the_inverse_and_its_slope_are_consistent(bend: float, variance: float) 
     assert slope == pytest.approx((shape.total(variance * 1.0001)[0] - total) / (variance * 0.0001), rel=2e-2)
 
 
+def test_two_jumps_of_two_humps_are_told_apart_from_ordinary_variance_too() -> None:
+    # Humps at ±0.05 twice: at ±0.1 in one case of four each, at 0 in half of them; width τ² = 0.0225.
+    tau = 0.15
+    folded = tau * sqrt(2 / pi) * exp(-((0.1 / tau) ** 2) / 2) + 0.1 * erf(0.1 / tau / sqrt(2))
+    shown = pi / 2 * (0.5 * folded + 0.5 * tau * sqrt(2 / pi)) ** 2
+    shape = JumpShape(0.005, hump=0.05)
+    assert shape.total_of(shown, 2) == pytest.approx(tau**2 + 2 * 0.05**2, rel=1e-3)
+    assert shape.total_of(shown, 0) == shown
+
+
 def test_less_variance_than_the_humps_have_is_answered_with_the_humps() -> None:
     shape = JumpShape.bent(0.01, -0.4, 0.01)
     assert shape.total(0.001)[0] == pytest.approx(shape.least_total, rel=1e-3)

@@ -1,11 +1,12 @@
 """The term structure of a company whose ordinary volatility and jump are known."""
 
 from datetime import date, timedelta
-from math import log, sqrt
+from math import erf, exp, log, pi, sqrt
 
 import numpy as np
 import pytest
 
+from ivcrush.application.metrics.jump_shape import JumpShape
 from ivcrush.application.metrics.surface import ExpirationSurface
 from ivcrush.application.metrics.term_structure import measure_term_structure
 from ivcrush.domain.analysis import ImpliedMove
@@ -15,6 +16,7 @@ from ivcrush.domain.types import Ticker
 IBM = Ticker("IBM")
 TODAY = date(2026, 5, 15)
 EMPTY = np.zeros(0)
+LOGNORMAL = JumpShape(0.005)
 
 
 def surface(days, variance, reports=1):
@@ -49,8 +51,8 @@ def ordinary_and_jump(days, reports, ordinary=0.30, jump=0.05):
     return surface(days, ordinary**2 * days / 365 + reports * jump**2, reports)
 
 
-def measured(surfaces, event=None):
-    result = measure_term_structure(IBM, surfaces, event or implied())
+def measured(surfaces, event=None, shape=LOGNORMAL):
+    result = measure_term_structure(IBM, surfaces, event or implied(), shape)
     assert isinstance(result, Ok)
     return result.value
 
@@ -66,6 +68,19 @@ def test_the_event_expiration_is_expected_to_fall_to_its_ordinary_volatility():
     # IV now √(0.09 + 0.0025·365/7) = 0.46942, after 0.30.
     term = measured([ordinary_and_jump(7, 1), ordinary_and_jump(35, 1)])
     assert term.expected_iv_crush_pct == pytest.approx((1 - 0.30 / 0.469422) * 100, rel=1e-5)
+
+
+def two_humps(days, ordinary=0.30, hump=0.05):
+    """What a straddle shows where the jump is 5 % up or down: (π/2)·(E|Y|)² of N(±hump, ordinary variance)."""
+    width = ordinary * sqrt(days / 365)
+    mean = width * sqrt(2 / pi) * exp(-((hump / width) ** 2) / 2) + hump * erf(hump / width / sqrt(2))
+    return surface(days, pi / 2 * mean**2)
+
+
+def test_a_jump_that_is_up_or_down_leaves_the_same_ordinary_thirty_per_cent():
+    term = measured([two_humps(7), two_humps(35)], shape=JumpShape(0.005, hump=0.05))
+    assert [point.ex_earnings_iv_pct for point in term.points] == pytest.approx([30.0, 30.0])
+    assert term.expected_iv_crush_pct == pytest.approx((1 - 30.0 / term.points[0].atm_iv_pct) * 100)
 
 
 def test_slope_and_backwardation_are_of_the_expirations_that_hold_the_report():
@@ -98,7 +113,7 @@ def test_negative_variance_between_expirations_or_beside_the_jump_is_none_never_
 
 
 def test_one_expiration_is_no_term_structure():
-    refused = measure_term_structure(IBM, [ordinary_and_jump(7, 1)], implied())
+    refused = measure_term_structure(IBM, [ordinary_and_jump(7, 1)], implied(), LOGNORMAL)
     assert isinstance(refused, Err)
     assert refused.error.code is ErrorCode.NODATA
     assert refused.error.message == "IBM: 1 usable expiration, 2 needed for a term structure"

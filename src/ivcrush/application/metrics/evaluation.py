@@ -76,7 +76,7 @@ def evaluate(snapshot: MarketSnapshot) -> Result[TickerAnalysis]:
             vrp=vrp,
             consistency=_consistency(snapshot, history),
             skew=measure_skew(ticker, reading.value.event),
-            term_structure=measure_term_structure(ticker, reading.value.surfaces, implied),
+            term_structure=measure_term_structure(ticker, reading.value.surfaces, implied, reading.value.shape),
             execution=execution,
             recommendation=_recommendation(vrp, snapshot),
             tradeable=not verdict.objections,

@@ -58,7 +58,8 @@ class EventMove:
     """The reaction session in fractions: expected absolute move with its standard error and 90 % interval.
 
     `event_sigma` and `jump_sigma` are standard deviations of log moves, session and jump; `ambient_vol` a year of 252
-    sessions. `jump_variance` and `jump_se` are at the forward, `worst_misfit` in standard errors.
+    sessions. `jump_variance` and `jump_se` are true variance, `shape` what at-the-forward options show of it;
+    `worst_misfit` in standard errors.
     """
 
     move: float

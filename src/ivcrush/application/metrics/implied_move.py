@@ -15,6 +15,7 @@ import numpy as np
 from ivcrush.application.metrics import session_clock
 from ivcrush.application.metrics.event_move import EventMove, estimate_event_move
 from ivcrush.application.metrics.event_variance import MISFIT_ERRORS
+from ivcrush.application.metrics.jump_shape import JumpShape
 from ivcrush.application.metrics.session_clock import SessionClock, variance_days_per_year
 from ivcrush.application.metrics.surface import ExpirationSurface
 from ivcrush.application.metrics.surface_builder import build_surfaces
@@ -36,7 +37,8 @@ class ImpliedMoveReading:
     """The implied move and what it was read from, for the measures that read the same options.
 
     `surfaces` has one entry a usable expiration, rising; `event` is the one the move was read from. `timing` is the
-    report's session as it was used, `reaction_session` the session it moves.
+    report's session as it was used, `reaction_session` the session it moves; `shape` says what at-the-forward options
+    show of true variance.
     """
 
     move: ImpliedMove
@@ -44,6 +46,7 @@ class ImpliedMoveReading:
     event: ExpirationSurface
     timing: Timing
     reaction_session: date
+    shape: JumpShape
 
 
 def implied_move(snapshot: MarketSnapshot) -> Result[ImpliedMoveReading]:
@@ -166,13 +169,13 @@ def _event_move(snapshot: MarketSnapshot, setting: _Setting, flags: tuple[str, .
         event_move_se_pct=100 * found.standard_error,
         event_move_interval_90_pct=(100 * found.interval_90[0], 100 * found.interval_90[1]),
         ambient_vol_pct=100 * found.ambient_vol,
-        event_share=min(1.0, found.jump_variance / event.atm_variance),
+        event_share=min(1.0, found.jump_variance / found.shape.total_of(event.atm_variance, event.reports_before)),
         method=_method(surfaces),
         quotes_used=sum(len(each.strikes) for each in surfaces),
         quotes_rejected=_rejected(surfaces),
         flags=(*flags, *event.flags, *_flags(snapshot, setting, found, clock)),
     )
-    return Ok(ImpliedMoveReading(move, surfaces, event, setting.timing, reaction))
+    return Ok(ImpliedMoveReading(move, surfaces, event, setting.timing, reaction, found.shape))
 
 
 def _rejected(surfaces: tuple[ExpirationSurface, ...]) -> tuple[tuple[str, int], ...]:

@@ -96,6 +96,14 @@ class JumpShape:
             total = step if low < step < high else 0.5 * (low + high)
         return total, 1 / growth
 
+    def total_of(self, at_the_forward: float, reports: int) -> float:
+        """True total variance behind so many jumps of this shape, independent of one another.
+
+        Fourth cumulants add, and to first order it is they that part true from at-the-forward variance; exact for none
+        and one.
+        """
+        return at_the_forward + reports * (self.total(at_the_forward)[0] - at_the_forward)
+
 
 def _two_humps(share: float) -> tuple[float, float]:
     """Of total variance 1 with that share between the humps: (π/2)(E|Y|)² and ∂ of it in added variance."""

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ivcrush.application.metrics.jump_shape import JumpShape
 from ivcrush.application.metrics.surface import ExpirationSurface
 from ivcrush.domain.analysis import ImpliedMove, TermPoint, TermStructure
 from ivcrush.domain.errors import ErrorCode, Ok, Result, err
@@ -15,24 +16,24 @@ from ivcrush.domain.types import Ticker
 
 
 def measure_term_structure(
-    ticker: Ticker, surfaces: Sequence[ExpirationSurface], implied: ImpliedMove
+    ticker: Ticker, surfaces: Sequence[ExpirationSurface], implied: ImpliedMove, shape: JumpShape
 ) -> Result[TermStructure]:
     """ATM and ex-earnings volatilities, percent a year of 365 days, one point a surface, rising by expiration.
 
-    With w the ATM total variance, T years and n reports before the expiration, ex-earnings volatility is
-    √((w − n·σ_jump²)/T); None where options leave nothing beside the jump. `slope` is d ln IV / d ln T (least squares)
-    and `backwardation` whether the first volatility exceeds the last, over the expirations that hold the report where
-    there are two or more, else over all: an expiration before the report is no part of the decline after it.
-    `expected_iv_crush_pct` is the fall of the event expiration's IV to its ex-earnings volatility (where that is
-    None, to the ambient volatility), in percent of the IV; below zero where the options price no event. A forward
-    volatility √((w₂ − w₁)/(T₂ − T₁)) is None where the variance between two expirations is negative. Errors: NODATA
-    below two expirations.
+    With w the true total variance that `shape` reads from the options at the money, T years and n reports before the
+    expiration, ex-earnings volatility is √((w − n·σ_jump²)/T); None where options leave nothing beside the jump.
+    `slope` is d ln IV / d ln T (least squares) and `backwardation` whether the first volatility exceeds the last,
+    over the expirations that hold the report where there are two or more, else over all: an expiration before the
+    report is no part of the decline after it. `expected_iv_crush_pct` is the fall of the event expiration's IV to its
+    ex-earnings volatility (where that is None, to the ambient volatility), in percent of the IV; below zero where the
+    options price no event. A forward volatility √((w₂ − w₁)/(T₂ − T₁)) is None where the variance between two
+    expirations is negative. Errors: NODATA below two expirations.
     """
     ordered = sorted(surfaces, key=lambda surface: surface.expiration)
     if len(ordered) < 2:
         return err(ErrorCode.NODATA, f"{ticker}: {len(ordered)} usable expiration, 2 needed for a term structure")
     jump_variance = (implied.jump_sigma_pct / 100) ** 2
-    points = tuple(_point(surface, jump_variance) for surface in ordered)
+    points = tuple(_point(surface, jump_variance, shape) for surface in ordered)
     with_report = [surface for surface in ordered if surface.expiration >= implied.expiration]
     declining = with_report if len(with_report) > 1 else ordered
     return Ok(
@@ -46,8 +47,9 @@ def measure_term_structure(
     )
 
 
-def _point(surface: ExpirationSurface, jump_variance: float) -> TermPoint:
-    ordinary = surface.atm_variance - surface.reports_before * jump_variance
+def _point(surface: ExpirationSurface, jump_variance: float, shape: JumpShape) -> TermPoint:
+    true_variance = shape.total_of(surface.atm_variance, surface.reports_before)
+    ordinary = true_variance - surface.reports_before * jump_variance
     ex_earnings = (ordinary / surface.years) ** 0.5 * 100 if ordinary > 0 else None
     return TermPoint(surface.expiration, surface.atm_iv * 100, ex_earnings)
 
