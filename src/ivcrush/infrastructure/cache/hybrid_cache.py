@@ -34,12 +34,7 @@ class HybridCache:
     """
 
     def __init__(
-        self,
-        memory: MemoryCache[object],
-        disk: SqliteCache | None,
-        *,
-        memory_ttl_s: float = 30.0,
-        enabled: bool = True,
+        self, memory: MemoryCache[object], disk: SqliteCache | None, *, memory_ttl_s: float = 30.0, enabled: bool = True
     ) -> None:
         self._memory = memory
         self._disk = disk
@@ -73,12 +68,6 @@ class HybridCache:
             if kept is not None:
                 return kept
         return await self._joined(key, lambda: self._load_and_keep(key, ttl_s, nodata_ttl_s, load, decode))
-
-    def clear(self) -> None:
-        """Forget everything on both levels."""
-        self._memory.clear()
-        if self._disk is not None:
-            self._disk.clear()
 
     def stats(self) -> HybridStats:
         """What both levels counted since the start."""

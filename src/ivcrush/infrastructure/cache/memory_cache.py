@@ -63,11 +63,6 @@ class MemoryCache(Generic[V]):
             self._entries[key] = _Entry(value, ttl_s)
             self._sets += 1
 
-    def clear(self) -> None:
-        """Forget every value; the counts stay."""
-        with self._lock:
-            self._entries.clear()
-
     def stats(self) -> MemoryStats:
         """The counts since the start, and how many values live now."""
         with self._lock:

@@ -115,11 +115,6 @@ class SqliteCache:
                 lambda connection: _done(connection.execute("DELETE FROM replies WHERE key = ?", (key,))), False
             )
 
-    def clear(self) -> None:
-        """Forget every reply; the counts stay."""
-        with self._lock:
-            self._attempt(lambda connection: _done(connection.execute("DELETE FROM replies")), False)
-
     def stats(self) -> DiskStats:
         """The counts since the start, and what lies in the file now."""
         with self._lock:

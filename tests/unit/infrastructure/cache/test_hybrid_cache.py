@@ -212,10 +212,7 @@ async def test_without_a_disk_memory_alone_answers(clock: WallClock) -> None:
     provider, cache = Provider(), hybrid(None, clock)
     assert [await ask(cache, provider), await ask(cache, provider)] == [Ok((1, 2))] * 2
     assert (provider.asked, cache.stats().disk) == (1, None)
-    cache.clear()
     cache.close()
-    await ask(cache, provider)
-    assert provider.asked == 2
 
 
 async def test_a_life_shorter_than_memorys_bounds_memory_too_and_none_is_not_kept(
@@ -227,15 +224,6 @@ async def test_a_life_shorter_than_memorys_bounds_memory_too_and_none_is_not_kep
     await ask(cache, provider, ttl_s=0.0)
     await ask(cache, provider)
     assert provider.asked == 3
-
-
-async def test_clearing_empties_both_levels(opened: Open, clock: WallClock) -> None:
-    provider, cache = Provider(), hybrid(opened(), clock)
-    await ask(cache, provider)
-    cache.clear()
-    await ask(cache, provider)
-    assert provider.asked == 2
-    cache.close()
 
 
 def test_a_damaged_cache_file_costs_a_load_and_nothing_else(cache_path: Path, opened: Open, clock: WallClock) -> None:

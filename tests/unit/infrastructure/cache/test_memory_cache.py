@@ -55,14 +55,6 @@ def test_setting_again_renews_the_life_and_a_life_of_nothing_forgets() -> None:
     assert cache.get("k") is None
 
 
-def test_clearing_forgets_the_values_and_keeps_the_counts() -> None:
-    cache: MemoryCache[str] = MemoryCache(timer=Clock())
-    cache.set("k", "v", 30.0)
-    cache.clear()
-    assert cache.get("k") is None
-    assert cache.stats() == MemoryStats(hits=0, misses=1, sets=1, evictions=0, expirations=0, entries=0)
-
-
 def test_eight_threads_lose_no_count() -> None:
     cache: MemoryCache[int] = MemoryCache(max_entries=10)
 
