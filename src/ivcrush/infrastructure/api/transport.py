@@ -69,11 +69,9 @@ class DailyAllowance(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """What a run cost: requests sent, those of them that were repeats, and refusals for going too fast (429)."""
+    """What a run cost: requests sent, repeats among them."""
 
     sent: int = 0
-    retries: int = 0
-    refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +170,12 @@ class Transport:
         self._http: httpx.AsyncClient | None = None
         self._ended: AppError | None = None
         self._last_sickness: AppError | None = None
-        self._sent = self._retries = self._refusals = 0
-        self._clock_offset_s: float | None = None
+        self._sent = 0
 
     @property
     def counts(self) -> RequestCounts:
         """What was sent so far."""
-        return RequestCounts(self._sent, self._retries, self._refusals)
-
-    @property
-    def clock_offset_s(self) -> float | None:
-        """How far the provider's clock was ahead of ours at the last answer, None before one; whole seconds matter."""
-        return self._clock_offset_s
+        return RequestCounts(self._sent)
 
     async def send(self, request: Request) -> Result[Reply]:
         """Asks until there is a usable body or a reason why not.
@@ -206,7 +198,7 @@ class Transport:
         async with self._places, self._limiter.slot() as slot:
             if self._ended is not None:
                 return Err(self._ended)
-            passed = await self._breaker.call(lambda: self._exchange(request, slot, len(verdicts) > 0), _sickness)
+            passed = await self._breaker.call(lambda: self._exchange(request, slot), _sickness)
         if isinstance(passed, Err):
             return self._refused(passed)
         verdict, answer = passed.value
@@ -234,13 +226,12 @@ class Transport:
         cause = last.message.removeprefix(f"{self._endpoint.host}: ")
         return Err(AppError(error.code, f"{error.message}; the last failure: {cause}", error.context))
 
-    async def _exchange(self, request: Request, slot: Slot, repeated: bool) -> tuple[Verdict, Answer | None]:
+    async def _exchange(self, request: Request, slot: Slot) -> tuple[Verdict, Answer | None]:
         spent = self._allowance.spend() if self._allowance is not None else Ok(None)
         if isinstance(spent, Err):
             return Verdict(spent.error, ends_provider=spent.error.code is ErrorCode.QUOTA), None
         slot.sent = True
         self._sent += 1
-        self._retries += repeated
         answer = await self._ask(request)
         if isinstance(answer, Verdict):
             return answer, None
@@ -280,8 +271,6 @@ class Transport:
 
     def _judge(self, answer: Answer, slot: Slot) -> Verdict:
         served_at = answer.served_at
-        if served_at is not None:
-            self._clock_offset_s = (served_at - answer.received_at).total_seconds()
         rate = self._dialect.rate_headers(answer.headers)
         if rate is not None:
             server_now = None if served_at is None else served_at.timestamp()
@@ -296,7 +285,6 @@ class Transport:
     def _heed(self, verdict: Verdict, code: ErrorCode) -> None:
         """What one refusal means for the requests after it."""
         if code is ErrorCode.RATELIMIT:
-            self._refusals += 1
             self._limiter.pause(verdict.wait_s or 0.0)
         elif code is ErrorCode.QUOTA and self._allowance is not None:
             self._allowance.exhausted()
