@@ -45,6 +45,8 @@ class Reason(IntEnum):
     UNLISTED = 10
 
 
+# Looking a member up costs more than comparing a small grid with it.
+_USABLE = int(Reason.USABLE)
 # In their order, from 1 on; what is usable or not listed is not reported.
 _REPORTED = tuple(reason.name.lower() for reason in Reason if Reason.USABLE < reason < Reason.UNLISTED)
 
@@ -68,12 +70,12 @@ class QuoteGrid:
     @property
     def usable(self) -> BoolArray:
         """Shape (E, 2, M)."""
-        usable: BoolArray = self.reasons == Reason.USABLE
+        usable: BoolArray = self.reasons == _USABLE
         return usable
 
     def reject(self, where: BoolArray, reason: Reason) -> None:
         """Mark usable quotes as unusable; a quote keeps its first reason."""
-        np.copyto(self.reasons, reason, where=where & (self.reasons == Reason.USABLE))
+        np.copyto(self.reasons, reason, where=where & (self.reasons == _USABLE))
 
     def rejected(self, row: int) -> tuple[tuple[str, int], ...]:
         """One expiration's unusable quotes by reason name, in the order of the reasons."""
