@@ -10,6 +10,7 @@ from datetime import date, datetime
 from functools import cached_property
 
 from ivcrush.application.services.analyzer import Analyzer, AnalyzerSettings
+from ivcrush.application.services.company_history import CompanyHistory
 from ivcrush.application.services.history_backfill import HistoryBackfill
 from ivcrush.application.services.request_planner import RequestPlanner
 from ivcrush.config.settings import AppSettings, Provider, missing_key
@@ -181,14 +182,19 @@ class Container:
         return HistoryBackfill(self.market, self.earnings, self.earnings_store, self.prices, now=self.clock.now)
 
     @cached_property
+    def history(self) -> CompanyHistory:
+        """Gives the past of companies."""
+        quarters = self._settings.evaluation.max_quarters
+        return CompanyHistory(self.backfill, self.prices, quarters=quarters, now=self.clock.now)
+
+    @cached_property
     def analyzer(self) -> Analyzer:
         """Walks tickers."""
         return Analyzer(
             market=self.market,
             planner=self.planner,
-            backfill=self.backfill,
+            history=self.history,
             earnings_store=self.earnings_store,
-            prices=self.prices,
             analyses=self.analyses,
             settings=AnalyzerSettings(
                 evaluation=self._settings.evaluation,

@@ -39,7 +39,7 @@ missing = [MissingMove(date(2025, 7, 23), Timing.UNKNOWN, "session unknown")]
 for number in range(1_000_000):
     name = sys.argv[2] + str(number)
     now = datetime(2026, 5, 15, tzinfo=UTC)
-    assert store.save_history(name, (), missing, bars, through=now.date(), saved_at=now).value is None
+    assert store.save_history(name, (), missing, bars, through=bars[-1].session, saved_at=now).value is None
     print(name, flush=True)
 """
 

@@ -195,6 +195,7 @@ def _outcome_document(outcome: BackfillOutcome, style: Style) -> Document:
             {"earnings_date": report.report_date.isoformat(), "reason": report.reason} for report in outcome.missing
         ],
         "newest": _newest(outcome),
+        "complete": outcome.complete,
         "dividends": outcome.dividends,
     }
 

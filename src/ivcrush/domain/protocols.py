@@ -114,9 +114,13 @@ class PriceStore(Protocol):
         bars: Sequence[DailyBar],
         *,
         through: date,
-        saved_at: datetime,
+        saved_at: datetime | None,
     ) -> Result[None]:
         """Replace what is kept from the oldest of these reports through that session; one transaction."""
+        ...
+
+    def save_bars(self, ticker: Ticker, bars: Sequence[DailyBar], *, through: date) -> Result[None]:
+        """Replace the bars through a session."""
         ...
 
     def moves(self, ticker: Ticker, before: date) -> Result[tuple[HistoricalMove, ...]]:

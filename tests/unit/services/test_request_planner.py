@@ -94,6 +94,19 @@ async def test_a_named_date_stands_against_a_calendar_that_says_another(desk):
     request = await planned(desk.run(), "AAPL", report_date=date(2026, 5, 20))
     assert request.report_date == date(2026, 5, 20)
     assert (request.timing, request.status) == (Timing.UNKNOWN, DateStatus.UNKNOWN)
+    assert request.flags == ("date_not_in_calendar",)
+    both = await planned(desk.run(), "AAPL", report_date=date(2026, 5, 20), timing=Timing.AMC)
+    assert both.flags == ("date_not_in_calendar",)
+    assert desk.asked("EARNINGS_CALENDAR") == 1
+
+
+async def test_once_the_stored_report_is_made_the_provider_is_asked_for_the_next(desk):
+    told(desk, "AAPL", ("2026-05-18", "post-market"))
+    await planned(desk.run(), "AAPL")
+    told(desk, "AAPL", ("2026-08-17", "post-market"))
+    wednesday = FRIDAY_AFTERNOON + timedelta(5)
+    request = await planned(desk.run(now=wednesday, refresh=False, CACHE_ENABLED="false"), "AAPL", as_of=wednesday)
+    assert request.report_date == date(2026, 8, 17)
 
 
 async def test_a_named_date_needs_no_provider(desk):

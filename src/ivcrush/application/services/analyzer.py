@@ -4,7 +4,6 @@ Asks what is local and free first, then the market. After the snapshot nothing a
 what a number means: that is `metrics/evaluation`.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,24 +13,21 @@ import msgspec
 import numpy as np
 
 from ivcrush.application.documents import analysis_document
-from ivcrush.application.metrics.earnings_moves import ex_earnings_volatility
 from ivcrush.application.metrics.evaluation import evaluate
 from ivcrush.application.metrics.session_clock import first_expiration, reaction_session
-from ivcrush.application.services.history_backfill import HistoryBackfill
+from ivcrush.application.services.company_history import CompanyHistory, Past
 from ivcrush.application.services.request_planner import ReportQuestion, RequestPlanner
+from ivcrush.application.services.together import together
 from ivcrush.domain.analysis import TickerAnalysis
 from ivcrush.domain.enums import SessionState, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
-from ivcrush.domain.protocols import AnalysisStore, EarningsStore, MarketData, PriceStore
+from ivcrush.domain.protocols import AnalysisStore, EarningsStore, MarketData
 from ivcrush.domain.types import (
     AnalysisRequest,
     EvaluationSettings,
-    HistoricalMove,
     MarketSnapshot,
-    MissingMove,
     OptionChain,
-    RealisedVolatility,
     Ticker,
     UnderlyingQuote,
 )
@@ -39,9 +35,6 @@ from ivcrush.domain.types import (
 # Expirations before the event that are fetched beside it: they show whether the variance jumps where the calendar says.
 EXPIRATIONS_BEFORE_EVENT = 1
 # After this long without a new report another quarter has gone by, and history is fetched again.
-QUARTER = timedelta(days=100)
-_REFETCH_AFTER = timedelta(days=1)
-_DAYS_OF_CLOSES = 250
 _DAYS_OF_DIVIDENDS = 200
 # The provider's clock and ours: beyond the first a warning, beyond the second nothing can be dated.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -73,36 +66,6 @@ class _Moment:
     clock_lag: timedelta = timedelta(0)
 
 
-@dataclass(frozen=True, slots=True)
-class _History:
-    """A company's past at a moment, newest first."""
-
-    moves: tuple[HistoricalMove, ...]
-    missing: tuple[MissingMove, ...]
-    flags: tuple[str, ...] = ()
-
-    @property
-    def reports(self) -> list[HistoricalMove | MissingMove]:
-        """All of them, measured or not, newest first."""
-        every: list[HistoricalMove | MissingMove] = [*self.moves, *self.missing]
-        return sorted(every, key=lambda report: report.report_date, reverse=True)
-
-    @property
-    def sessions(self) -> tuple[Timing, ...]:
-        """When it reported, newest first."""
-        return tuple(report.timing for report in self.reports)
-
-    def newest(self, quarters: int) -> "_History":
-        """The newest reports, measured or not."""
-        if len(self.reports) <= quarters:
-            return self
-        oldest = self.reports[quarters - 1].report_date
-        return _History(
-            tuple(move for move in self.moves if move.report_date >= oldest),
-            tuple(report for report in self.missing if report.report_date >= oldest),
-        )
-
-
 class Analyzer:
     """Analyses the coming reports of companies; `now` is the real clock."""
 
@@ -111,18 +74,16 @@ class Analyzer:
         *,
         market: MarketData,
         planner: RequestPlanner,
-        backfill: HistoryBackfill,
+        history: CompanyHistory,
         earnings_store: EarningsStore,
-        prices: PriceStore,
         analyses: AnalysisStore,
         settings: AnalyzerSettings,
         now: Callable[[], datetime],
     ) -> None:
         self._market = market
         self._planner = planner
-        self._backfill = backfill
+        self._history = history
         self._earnings_store = earnings_store
-        self._prices = prices
         self._analyses = analyses
         self._settings = settings
         self._now = now
@@ -135,9 +96,7 @@ class Analyzer:
         quotes = await self._market.quotes([question.ticker for question in questions])
         if isinstance(quotes, Err):
             return tuple(quotes for _ in questions)
-        return tuple(
-            await asyncio.gather(*(self._one(question, quotes.value, moment.value, run_id) for question in questions))
-        )
+        return await together(self._one(question, quotes.value, moment.value, run_id) for question in questions)
 
     async def _one(
         self, question: ReportQuestion, quotes: Mapping[Ticker, UnderlyingQuote], moment: _Moment, run_id: str
@@ -159,7 +118,7 @@ class Analyzer:
         quote = self._quote(ticker, quotes)
         if isinstance(quote, Err):
             return quote
-        history = await self._history(ticker, moment)
+        history = await self._history.at(ticker, moment.as_of, moment.calendar)
         if isinstance(history, Err):
             return history
         request = await self._planner.plan(question, moment.as_of, history.value.sessions, moment.calendar)
@@ -188,15 +147,12 @@ class Analyzer:
         quote: UnderlyingQuote,
         expirations: tuple[date, ...],
         chains: tuple[OptionChain, ...],
-        history: _History,
+        history: Past,
     ) -> Result[MarketSnapshot]:
         today = moment.as_of.astimezone(NEW_YORK).date()
         dividends = self._earnings_store.dividends(request.ticker, today, today + timedelta(_DAYS_OF_DIVIDENDS))
         if isinstance(dividends, Err):
             return dividends
-        realised = self._realised(request.ticker, history, moment)
-        if isinstance(realised, Err):
-            return realised
         recent = history.newest(self._settings.evaluation.max_quarters)
         return Ok(
             MarketSnapshot(
@@ -208,7 +164,7 @@ class Analyzer:
                 moves=recent.moves,
                 missing=recent.missing,
                 dividends=dividends.value,
-                realised=realised.value,
+                realised=history.realised,
                 settings=self._settings.evaluation,
                 calendar=moment.calendar,
                 session_state=moment.state,
@@ -246,10 +202,7 @@ class Analyzer:
         """The rules, corrected by the provider's calendar of this month and the next where it is to be had."""
         day = as_of.astimezone(NEW_YORK).date()
         following = (day.replace(day=1) + timedelta(32)).replace(day=1)
-        months = await asyncio.gather(
-            self._market.session_days(day.year, day.month),
-            self._market.session_days(following.year, following.month),
-        )
+        months = await together(self._market.session_days(month.year, month.month) for month in (day, following))
         for month in months:
             if isinstance(month, Err):
                 _log.warning("the exchange's calendar is not to be had, its rules are used: %s", month.error)
@@ -260,63 +213,14 @@ class Analyzer:
         if quote is None:
             return err(ErrorCode.NODATA, f"{ticker}: the market data provider does not know this ticker")
         fixed = self._settings.as_of
-        if fixed is not None and quote.quoted_at is not None and quote.quoted_at > fixed:
+        made = max((at for at in (quote.quoted_at, quote.traded_at) if at is not None), default=None)
+        if fixed is not None and made is not None and made > fixed:
             return err(
                 ErrorCode.INVALID,
-                f"{ticker}: the quote is of {quote.quoted_at.astimezone(NEW_YORK).isoformat()}, later than "
+                f"{ticker}: the quote is of {made.astimezone(NEW_YORK).isoformat()}, later than "
                 f"--as-of {fixed.isoformat()}; a moment from then on is needed",
             )
         return Ok(quote)
-
-    async def _history(self, ticker: Ticker, moment: _Moment) -> Result[_History]:
-        """What is stored; fetched first where nothing is, or where a quarter has gone by. A failed fetch is no end."""
-        stored = self._stored(ticker, moment)
-        if isinstance(stored, Err):
-            return stored
-        last = self._prices.last_backfill(ticker)
-        if isinstance(last, Err):
-            return last
-        if last.value is not None and not self._quarter_missing(stored.value, last.value, moment):
-            return stored
-        fetched = await self._backfill.fetch(
-            ticker,
-            moment.as_of,
-            moment.calendar,
-            quarters=self._settings.evaluation.max_quarters,
-            with_dividends=False,
-        )
-        if isinstance(fetched, Err):
-            if fetched.error.code is ErrorCode.DBERROR:
-                return fetched
-            _log.warning("%s: history not fetched: %s", ticker, fetched.error)
-            return Ok(replace(stored.value, flags=("history_not_fetched",)))
-        return self._stored(ticker, moment)
-
-    def _quarter_missing(self, history: _History, fetched_at: datetime, moment: _Moment) -> bool:
-        newest = history.reports[0].report_date if history.reports else date.min
-        old = moment.as_of.astimezone(NEW_YORK).date() - newest > QUARTER
-        return old and self._now() - fetched_at > _REFETCH_AFTER
-
-    def _stored(self, ticker: Ticker, moment: _Moment) -> Result[_History]:
-        before = moment.calendar.last_finished_session(moment.as_of) + timedelta(1)
-        moves = self._prices.moves(ticker, before)
-        if isinstance(moves, Err):
-            return moves
-        missing = self._prices.missing_moves(ticker, before)
-        return missing if isinstance(missing, Err) else Ok(_History(moves.value, missing.value))
-
-    def _realised(self, ticker: Ticker, history: _History, moment: _Moment) -> Result[RealisedVolatility | None]:
-        """Ordinary volatility of the recent sessions, reaction sessions left out."""
-        through = moment.calendar.last_finished_session(moment.as_of)
-        bars = self._prices.bars(ticker, through - timedelta(_DAYS_OF_CLOSES), through)
-        if isinstance(bars, Err):
-            return bars
-        reactions = {move.reaction_session for move in history.moves} | {
-            reaction_session(report.report_date, timing, moment.calendar)
-            for report in history.missing
-            for timing in ((Timing.BMO, Timing.AMC) if report.timing is Timing.UNKNOWN else (report.timing,))
-        }
-        return Ok(ex_earnings_volatility(bars.value, reactions, moment.calendar, through=through))
 
     async def _chains(
         self, request: AnalysisRequest, expirations: Sequence[date], moment: _Moment
@@ -327,7 +231,7 @@ class Analyzer:
             return wanted
         needed = _event_expirations(request, expirations, moment.calendar)
         days = sorted({*wanted.value, *needed})
-        answers = await asyncio.gather(*(self._market.option_chain(request.ticker, day) for day in days))
+        answers = await together(self._market.option_chain(request.ticker, day) for day in days)
         for day, answer in zip(days, answers, strict=True):
             if isinstance(answer, Err) and day in needed:
                 return answer

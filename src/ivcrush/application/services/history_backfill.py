@@ -24,12 +24,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BackfillOutcome:
-    """What was kept of one company; `dividends` is None where they were not asked for."""
+    """What was kept of one company; `dividends` is None where they were not asked for.
+
+    `complete` is False where the bars were those of the second source, which hold about a hundred sessions.
+    """
 
     ticker: Ticker
     moves: tuple[HistoricalMove, ...]
     missing: tuple[MissingMove, ...]
     dividends: int | None
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Bars:
+    bars: tuple[DailyBar, ...]
+    complete: bool
 
 
 class HistoryBackfill:
@@ -68,15 +78,24 @@ class HistoryBackfill:
         if isinstance(bars, Err):
             return bars
         through = calendar.last_finished_session(as_of)
-        moves, missing = measure_moves(newest, bars.value, calendar, through=through)
-        finished = [bar for bar in bars.value if bar.session <= through]
-        saved = self._prices.save_history(ticker, moves, missing, finished, through=through, saved_at=self._now())
+        measured = self._not_forgetting(ticker, *measure_moves(newest, bars.value.bars, calendar, through=through))
+        if isinstance(measured, Err):
+            return measured
+        moves, missing = measured.value
+        finished = [bar for bar in bars.value.bars if bar.session <= through]
+        saved_at = self._now() if bars.value.complete else None
+        saved = self._prices.save_history(ticker, moves, missing, finished, through=through, saved_at=saved_at)
         if isinstance(saved, Err):
             return saved
         dividends = await self._dividends(ticker) if with_dividends else Ok(None)
         if isinstance(dividends, Err):
             return dividends
-        return Ok(BackfillOutcome(ticker, moves, missing, dividends.value))
+        return Ok(BackfillOutcome(ticker, moves, missing, dividends.value, bars.value.complete))
+
+    async def refresh_bars(self, ticker: Ticker, through: date) -> Result[None]:
+        """Fetch and keep the recent bars alone, through a finished session. Errors: the provider's, DBERROR."""
+        bars = await self._market.daily_bars(ticker, through - timedelta(_DAYS_OF_BARS), through)
+        return bars if isinstance(bars, Err) else self._prices.save_bars(ticker, bars.value, through=through)
 
     async def refresh_calendar(self) -> Result[int]:
         """Ask once for everybody's coming reports and keep them; how many there are."""
@@ -86,11 +105,13 @@ class HistoryBackfill:
         saved = self._earnings_store.save_scheduled(told.value, self._now())
         return saved if isinstance(saved, Err) else Ok(len(told.value))
 
-    async def _bars(self, ticker: Ticker, reports: Sequence[PastReport], today: date) -> Result[tuple[DailyBar, ...]]:
+    async def _bars(self, ticker: Ticker, reports: Sequence[PastReport], today: date) -> Result[_Bars]:
         oldest = min(report.report_date for report in reports) - timedelta(_DAYS_BEFORE_FIRST_REPORT)
         start = min(oldest, today - timedelta(_DAYS_OF_BARS))
         bars = await self._market.daily_bars(ticker, start, today)
-        if isinstance(bars, Ok) or bars.error.code is ErrorCode.AUTH:
+        if isinstance(bars, Ok):
+            return Ok(_Bars(bars.value, complete=True))
+        if bars.error.code is ErrorCode.AUTH:
             return bars
         _log.warning("%s: daily bars failed, trying raw ones: %s", ticker, bars.error)
         raw = await self._earnings.raw_daily_bars(ticker)
@@ -99,7 +120,21 @@ class HistoryBackfill:
         splits = await self._earnings.splits(ticker)
         if isinstance(splits, Err):
             return splits
-        return adjust_for_splits([bar for bar in raw.value if bar.session <= today], splits.value)
+        adjusted = adjust_for_splits([bar for bar in raw.value if bar.session <= today], splits.value)
+        return adjusted if isinstance(adjusted, Err) else Ok(_Bars(adjusted.value, complete=False))
+
+    def _not_forgetting(
+        self, ticker: Ticker, moves: tuple[HistoricalMove, ...], missing: tuple[MissingMove, ...]
+    ) -> Result[tuple[tuple[HistoricalMove, ...], tuple[MissingMove, ...]]]:
+        """What was measured once stays so where the same report cannot be measured now; both newest first."""
+        stored = self._prices.moves(ticker, date.max)
+        if isinstance(stored, Err):
+            return stored
+        lacking = {(report.report_date, report.timing) for report in missing}
+        kept = [move for move in stored.value if (move.report_date, move.timing) in lacking]
+        dates = {move.report_date for move in kept}
+        every = sorted((*moves, *kept), key=lambda move: move.report_date, reverse=True)
+        return Ok((tuple(every), tuple(report for report in missing if report.report_date not in dates)))
 
     async def _dividends(self, ticker: Ticker) -> Result[int]:
         told: Result[tuple[Dividend, ...]] = await self._earnings.dividends(ticker)

@@ -61,13 +61,10 @@ class RequestPlanner:
         over is not asked here.
         """
         named = question.report_date
-        if named is not None and question.timing is not None:
-            expected: tuple[ScheduledReport, ...] = ()
-        else:
-            found = await self._expected(question.ticker, as_of)
-            if isinstance(found, Err) and named is None:
-                return found
-            expected = () if isinstance(found, Err) else found.value
+        found = await self._expected(question, as_of, calendar)
+        if isinstance(found, Err) and named is None:
+            return found
+        expected = () if isinstance(found, Err) else found.value
         report = _coming(expected, as_of, calendar) if named is None else _named(question.ticker, named, expected)
         if report is None:
             return err(
@@ -78,8 +75,14 @@ class RequestPlanner:
             report = replace(report, timing=question.timing)
         return Ok(_request(_with_session(report, past_sessions, calendar), question, expected))
 
-    async def _expected(self, ticker: Ticker, as_of: datetime) -> Result[tuple[ScheduledReport, ...]]:
-        """What is expected around and after a moment: stored where that is fresh, else asked and stored."""
+    async def _expected(
+        self, question: ReportQuestion, as_of: datetime, calendar: MarketCalendar
+    ) -> Result[tuple[ScheduledReport, ...]]:
+        """What is expected around and after a moment: stored where that is fresh and answers, else asked and stored.
+
+        A trader who names date and session has asked nothing: then the stored rows are all there is.
+        """
+        ticker = question.ticker
         start = as_of.astimezone(NEW_YORK).date() - timedelta(7)
         stored = self._store.scheduled(ticker, start, start + _HORIZON)
         seen = self._store.calendar_seen_at(ticker)
@@ -88,7 +91,9 @@ class RequestPlanner:
         if isinstance(seen, Err):
             return seen
         fresh = seen.value is not None and self._now() - seen.value <= STORED_DATE_LIFE
-        if stored.value and fresh and not self._refresh:
+        answered = _answered(question, stored.value, as_of, calendar)
+        nothing_asked = question.report_date is not None and question.timing is not None
+        if nothing_asked or (answered and fresh and not self._refresh):
             return Ok(tuple(replace(report, source=ReportSource.STORED) for report in stored.value))
         told = await self._provider.scheduled_reports(ticker)
         if isinstance(told, Err):
@@ -98,6 +103,15 @@ class RequestPlanner:
             return Ok(tuple(_unrefreshed(report) for report in stored.value))
         saved = self._store.save_scheduled(told.value, self._now())
         return saved if isinstance(saved, Err) else told
+
+
+def _answered(
+    question: ReportQuestion, stored: Sequence[ScheduledReport], as_of: datetime, calendar: MarketCalendar
+) -> bool:
+    """Whether the stored rows name the report that is asked for: the named one, else one still to come."""
+    if question.report_date is not None:
+        return any(report.report_date == question.report_date for report in stored)
+    return _coming(stored, as_of, calendar) is not None
 
 
 def _unrefreshed(report: ScheduledReport) -> ScheduledReport:
@@ -121,7 +135,9 @@ def _named(ticker: Ticker, report_date: date, expected: Sequence[ScheduledReport
     same = next((report for report in expected if report.report_date == report_date), None)
     if same is not None:
         return replace(same, source=ReportSource.ARGUMENT)
-    return ScheduledReport(ticker, report_date, Timing.UNKNOWN, DateStatus.UNKNOWN, ReportSource.ARGUMENT)
+    near = any(abs(report.report_date - report_date) <= NEXT_REPORT_AFTER for report in expected)
+    flags = ("date_not_in_calendar",) if near else ()
+    return ScheduledReport(ticker, report_date, Timing.UNKNOWN, DateStatus.UNKNOWN, ReportSource.ARGUMENT, flags=flags)
 
 
 def _with_session(

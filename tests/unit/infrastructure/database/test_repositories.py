@@ -205,13 +205,21 @@ class TestPrices:
         assert value(store.last_backfill(IBM)) == TUESDAY
         assert value(store.moves(MSFT, date(2026, 5, 15))) == MOVES
 
-    def test_bars_older_than_400_days_before_the_newest_are_let_go(self, database: Database) -> None:
-        newest = date(2026, 5, 15)
+    def test_bars_older_than_400_days_before_the_last_session_are_let_go(self, database: Database) -> None:
+        newest = FRIDAY
         store = PricesRepository(database)
         store.save_history(
             IBM, (), (), [bar(newest - timedelta(days)) for days in (401, 400, 0)], through=FRIDAY, saved_at=MONDAY
         )
         assert value(store.bars(IBM, *WHOLE)) == (bar(newest - timedelta(400)), bar(newest))
+
+    def test_bars_of_an_earlier_moment_are_kept_beside_those_of_today(self, database: Database) -> None:
+        store = PricesRepository(database)
+        store.save_bars(IBM, [bar(FRIDAY)], through=FRIDAY)
+        long_ago = date(2024, 11, 15)
+        store.save_history(IBM, (), (), [bar(long_ago)], through=long_ago, saved_at=None)
+        assert value(store.bars(IBM, *WHOLE)) == (bar(long_ago), bar(FRIDAY))
+        assert value(store.last_backfill(IBM)) is None
 
     def test_a_second_move_of_one_report_is_a_defect_and_leaves_the_old_history(self, database: Database) -> None:
         import sqlite3

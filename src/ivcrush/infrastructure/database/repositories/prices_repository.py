@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from ivcrush.domain.enums import Timing
@@ -31,8 +31,6 @@ _BARS = """SELECT session, open, high, low, close, volume FROM daily_bars
     WHERE ticker = ? AND session BETWEEN ? AND ? ORDER BY session"""
 _DELETE_MOVES = "DELETE FROM historical_moves WHERE ticker = ? AND report_date BETWEEN ? AND ?"
 _DELETE_BARS = "DELETE FROM daily_bars WHERE ticker = ? AND session <= ?"
-_FORGET_BARS = """DELETE FROM daily_bars WHERE ticker = ?
-    AND session < (SELECT date(max(session), ?) FROM daily_bars WHERE ticker = ?)"""
 _LAST_BACKFILL = "SELECT last_backfill FROM ticker_metadata WHERE ticker = ?"
 
 
@@ -50,11 +48,11 @@ class PricesRepository:
         bars: Sequence[DailyBar],
         *,
         through: date,
-        saved_at: datetime,
+        saved_at: datetime | None,
     ) -> Result[None]:
         """Replace what is kept from the oldest of these reports through the session `through`, in one transaction.
 
-        Older reports and later ones stay; so do later bars, of which the last `KEPT_BARS_DAYS` days are kept.
+        Older reports and later ones stay; so do later bars. `saved_at` None: not to be taken for a whole history.
         Errors: DBERROR. Two moves of one report date are a defect of the caller.
         """
         dates = [*(move.report_date for move in moves), *(report.report_date for report in missing)]
@@ -64,12 +62,15 @@ class PricesRepository:
             connection.execute(_DELETE_MOVES, window)
             connection.executemany(_INSERT_MOVE, [_move_row(ticker, move) for move in moves])
             connection.executemany(_INSERT_MISSING, [_missing_row(ticker, report) for report in missing])
-            connection.execute(_DELETE_BARS, (ticker, through.isoformat()))
-            connection.executemany(_INSERT_BAR, [_bar_row(ticker, bar) for bar in bars])
-            connection.execute(_FORGET_BARS, (ticker, f"-{KEPT_BARS_DAYS} days", ticker))
-            connection.execute(_SAVE_BACKFILL, (ticker, utc_text(saved_at)))
+            _replace_bars(connection, ticker, bars, through)
+            if saved_at is not None:
+                connection.execute(_SAVE_BACKFILL, (ticker, utc_text(saved_at)))
 
         return self._database.write(replace)
+
+    def save_bars(self, ticker: Ticker, bars: Sequence[DailyBar], *, through: date) -> Result[None]:
+        """Replace the bars through a session by these; later ones stay. Errors: DBERROR."""
+        return self._database.write(lambda connection: _replace_bars(connection, ticker, bars, through))
 
     def moves(self, ticker: Ticker, before: date) -> Result[tuple[HistoricalMove, ...]]:
         """Moves whose reaction session lies before that day, newest report first. Errors: DBERROR."""
@@ -89,6 +90,13 @@ class PricesRepository:
         if isinstance(found, Err):
             return found
         return Ok(next(iter(found.value), None))
+
+
+def _replace_bars(connection: sqlite3.Connection, ticker: Ticker, bars: Sequence[DailyBar], through: date) -> None:
+    """Bars older than `KEPT_BARS_DAYS` before `through` are let go."""
+    oldest = through - timedelta(KEPT_BARS_DAYS)
+    connection.execute(_DELETE_BARS, (ticker, through.isoformat()))
+    connection.executemany(_INSERT_BAR, [_bar_row(ticker, bar) for bar in bars if oldest <= bar.session <= through])
 
 
 def _move_row(ticker: Ticker, move: HistoricalMove) -> tuple[object, ...]:
