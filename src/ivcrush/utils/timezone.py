@@ -44,11 +44,6 @@ class SystemClock:
         return time.monotonic()
 
 
-def now_eastern(clock: Clock) -> datetime:
-    """The moment as New York reads it."""
-    return clock.now().astimezone(NEW_YORK)
-
-
 def parse_date(text: str) -> Result[date]:
     """A market date, `YYYY-MM-DD` in ASCII, 1970 to 2099. Errors: INVALID."""
     if _DATE.fullmatch(text) is not None:
