@@ -125,6 +125,21 @@ async def test_a_failure_that_may_pass_is_tried_three_times_and_then_told(fault:
         assert 1.0 <= waits.slept[0] <= 2.0 <= waits.slept[1] <= 4.0
 
 
+async def test_a_failed_attempt_is_logged_with_its_number_and_the_wait_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "ivcrush")
+    async with provider(answer(503, b""), answer(401, b"Invalid Access Token"), answer(200, DATA)) as (transport, _, _):
+        await transport.send(CLOCK)
+    assert [(record.getMessage(), record.__dict__["fields"]) for record in caplog.records] == [
+        ("attempt failed: " + told, {"attempt": attempt, "wait_s": wait_s})
+        for told, attempt, wait_s in [
+            (str(AppError(ErrorCode.EXTERNAL, "127.0.0.1: Tradier failed with status 503")), 1, None),
+            (str(AppError(ErrorCode.AUTH, "127.0.0.1: Tradier token refused: Invalid Access Token")), 2, 1.0),
+        ]
+    ]
+
+
 @pytest.mark.parametrize("fault", PASSING)
 async def test_after_one_such_failure_the_data_still_comes(fault: str) -> None:
     async with provider(PASSING[fault][0], answer(200, DATA)) as (transport, _, _):

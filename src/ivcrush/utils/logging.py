@@ -1,9 +1,9 @@
 """One event, one line: the standard library's logging, with every line dated, traceable, redacted and harmless.
 
-Modules log a short fixed event and put what varies beside it:
+Modules log a sentence for people; what programs should find by name in it stands beside it:
 
-    log = logging.getLogger(__name__)
-    log.info("chain fetched", extra=fields(ticker="AAPL", rows=212))
+    _log = logging.getLogger(__name__)
+    _log.info("attempt failed: %s", error, extra=fields(attempt=2, wait_s=1.0))
 
 Each line carries the UTC time, level, logger and correlation id, then the fields, then an exception with its
 traceback. Every text in it, tracebacks included, passes the redactor first and `printable` second. Logging never
@@ -45,7 +45,7 @@ class LogFormat(StrEnum):
 
 
 def fields(**values: object) -> dict[str, dict[str, object]]:
-    """What varies in an event, for `extra=`; numbers stay numbers in JSON, everything else becomes text."""
+    """What belongs to an event by name, for `extra=`; numbers stay numbers in JSON, everything else becomes text."""
     return {"fields": values}
 
 

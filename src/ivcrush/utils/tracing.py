@@ -1,4 +1,4 @@
-"""The correlation id: which command, and within it which ticker, a log line belongs to.
+"""The correlation id: which run of a command a log line belongs to.
 
 It lives in a context variable, so a task started inside a scope carries it on without being told. It is never read to
 decide anything.

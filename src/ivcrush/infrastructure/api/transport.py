@@ -23,6 +23,7 @@ from ivcrush.infrastructure.api.body import read_body
 from ivcrush.infrastructure.api.dialect import Answer, Dialect, Verdict
 from ivcrush.infrastructure.api.json_wire import BOM
 from ivcrush.utils.circuit_breaker import CircuitBreaker
+from ivcrush.utils.logging import fields
 from ivcrush.utils.rate_limiter import RateLimiter, Slot, Window
 from ivcrush.utils.retry import Retry, Retryable, RetryPolicy
 from ivcrush.utils.text import printable
@@ -212,7 +213,7 @@ class Transport:
         alike = sum(1 for one in verdicts if one.error is not None and one.error.code is error.code)
         may_pass = verdict.again and (verdict.tolerated is None or alike <= verdict.tolerated)
         if may_pass and len(verdicts) < self._retry.max_attempts:
-            _log.info("attempt %d: %s", len(verdicts), error)
+            _log.info("attempt failed: %s", error, extra=fields(attempt=len(verdicts), wait_s=verdict.wait_s))
             return Retryable(error, verdict.wait_s)
         if verdict.ends_provider:
             self._ended = error
