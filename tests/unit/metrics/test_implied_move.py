@@ -198,8 +198,32 @@ def test_expirations_behind_the_next_report_are_left_out() -> None:
     reading = read(snapshot(chains, next_report=date(2026, 8, 13)))
     assert "second_event_excluded" in reading.move.flags
     assert far not in [each.expiration for each in reading.surfaces]
-    asked = read(snapshot(chains, next_report=date(2026, 8, 13), expiration=far))
-    assert asked.event.expiration == far
+
+
+def test_of_an_expiration_behind_a_second_report_only_the_straddle_is_quoted() -> None:
+    far, following = date(2026, 8, 21), date(2026, 8, 13)
+    chains = (*event_chains(), chain(far, smile_of(sqrt(2 * JUMP**2 + 67 * DAILY**2))))
+    usual, asked = (read(snapshot(chains, next_report=following, expiration=each)) for each in (None, far))
+    assert asked.event.expiration == asked.move.expiration == far
+    assert asked.event.reports_before == 2
+    assert asked.move.straddle_pct == pytest.approx(expected_move_pct(2 * JUMP**2 + 67 * DAILY**2), rel=2e-3)
+    assert asked.move.event_move_pct == usual.move.event_move_pct
+    assert asked.move.flags == ("second_event_excluded",)
+    assert [each.reports_before for each in asked.surfaces] == [1, 1, 1, 1, 2]
+
+
+def test_with_nothing_before_the_second_report_a_named_expiration_behind_it_is_refused() -> None:
+    far, following = date(2026, 8, 21), date(2026, 8, 13)
+    chains = (chain(BEFORE, smile_of(DAILY)), chain(far, smile_of(0.2)))
+    known = implied_move(snapshot(chains, next_report=following, expiration=far))
+    assumed = implied_move(snapshot(chains, expiration=far))
+    assert refused(known) == refused(assumed)
+    code, message = refused(known)
+    assert code is ErrorCode.INVALID
+    assert message == (
+        "XYZ: the expiration 2026-08-21 holds or may hold a second report; "
+        "a usable one that holds this report alone is needed to tell them apart"
+    )
 
 
 def test_variance_that_rises_elsewhere_makes_the_report_s_date_suspect() -> None:

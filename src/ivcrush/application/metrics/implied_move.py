@@ -22,7 +22,7 @@ from ivcrush.application.metrics.surface_builder import build_surfaces
 from ivcrush.domain.analysis import ImpliedMove
 from ivcrush.domain.enums import SessionState, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
-from ivcrush.domain.types import MarketSnapshot
+from ivcrush.domain.types import MarketSnapshot, Ticker
 
 # Further out, ambient variance swallows the event and the next report is near.
 LONGEST_DAYS = 110
@@ -36,7 +36,7 @@ LEAST_SESSIONS_OF_A_SUSPECT = 2.0
 class ImpliedMoveReading:
     """The implied move and what it was read from, for the measures that read the same options.
 
-    `surfaces` has one entry a usable expiration, rising; `event` is the one the move was read from. `timing` is the
+    `surfaces` has one entry a usable expiration, rising; `event` is the one whose straddle is quoted. `timing` is the
     report's session as it was used, `reaction_session` the session it moves; `shape` says what at-the-forward options
     show of true variance.
     """
@@ -53,7 +53,8 @@ def implied_move(snapshot: MarketSnapshot) -> Result[ImpliedMoveReading]:
     """The event move of a snapshot; where the session is unknown both are computed and the wider one is the answer.
 
     Errors: NODATA where no expiration holds the event, no quote can be used or the options price no event; INVALID
-    for an expiration that ends before the reaction session, or a report that the stock already trades on.
+    for an expiration that ends before the reaction session or cannot be told from a second report, and for a report
+    that the stock already trades on.
     """
     timing = snapshot.request.timing
     if timing is not Timing.UNKNOWN:
@@ -82,14 +83,11 @@ def _read(snapshot: MarketSnapshot, timing: Timing, flags: tuple[str, ...]) -> R
     if isinstance(spot, Err):
         return spot
     surfaces, excluded = _usable_surfaces(snapshot, spot.value, timing, reaction, expiration.value)
-    event = next((each for each in surfaces if each.expiration == expiration.value), None)
-    if event is None:
-        return err(
-            ErrorCode.NODATA,
-            f"{request.ticker}: no usable quote in the expiration {expiration.value} that holds the report",
-        )
+    setting = _setting(request.ticker, _Session(timing, reaction, spot.value), surfaces, expiration.value)
+    if isinstance(setting, Err):
+        return setting
     flags += ("second_event_excluded",) if excluded else ()
-    return _event_move(snapshot, _Setting(timing, reaction, spot.value, surfaces, event), flags)
+    return _event_move(snapshot, setting.value, flags)
 
 
 def _event_expiration(snapshot: MarketSnapshot, reaction: date) -> Result[date]:
@@ -119,7 +117,10 @@ def _event_expiration(snapshot: MarketSnapshot, reaction: date) -> Result[date]:
 def _usable_surfaces(
     snapshot: MarketSnapshot, spot: float, timing: Timing, reaction: date, event: date
 ) -> tuple[tuple[ExpirationSurface, ...], bool]:
-    """The surfaces with at most one report before them, and whether others were left out for holding more."""
+    """The surfaces with at most one report before them and the event's, and whether others hold or may hold more.
+
+    An event expiration of which the calendar cannot say whether it holds the next report is counted as if it did.
+    """
     last = snapshot.as_of.date() + timedelta(LONGEST_DAYS)
     listed = [chain.expiration for chain in snapshot.chains]
     counts = session_clock.reports_before(listed, snapshot.request, timing, snapshot.calendar)
@@ -130,39 +131,72 @@ def _usable_surfaces(
         if left > 0 and (chain.expiration == event or (count in (0, 1) and chain.expiration <= last))
     ]
     excluded = any(count is None or count > 1 for count in counts)
-    reports = [count or 1 if chain.expiration >= reaction else 0 for chain, count in kept]
+    reports = [2 if count is None else count for _, count in kept]
     surfaces = build_surfaces(snapshot, [chain for chain, _ in kept], spot, reports, reaction)
     return surfaces, excluded
 
 
 @dataclass(frozen=True, slots=True)
-class _Setting:
-    """What the move is read from."""
+class _Session:
+    """The session of the report as it is used, the one it moves, and the stock's price now in dollars."""
 
     timing: Timing
     reaction: date
     spot: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What the move is read from: `fitted` without an expiration behind a second report, even where it is the event's.
+
+    The jump's shape is seen on `source`, which is the event's expiration or the first that holds this report alone.
+    """
+
+    session: _Session
     surfaces: tuple[ExpirationSurface, ...]
     event: ExpirationSurface
+    fitted: tuple[ExpirationSurface, ...]
+    source: ExpirationSurface
+
+
+def _setting(
+    ticker: Ticker, session: _Session, surfaces: tuple[ExpirationSurface, ...], expiration: date
+) -> Result[_Setting]:
+    event = next((each for each in surfaces if each.expiration == expiration), None)
+    if event is None:
+        return err(ErrorCode.NODATA, f"{ticker}: no usable quote in the expiration {expiration} that holds the report")
+    fitted = tuple(each for each in surfaces if each.reports_before <= 1)
+    source = event if event in fitted else next((each for each in fitted if each.reports_before), None)
+    if source is None:
+        return err(
+            ErrorCode.INVALID,
+            f"{ticker}: the expiration {expiration} holds or may hold a second report; "
+            "a usable one that holds this report alone is needed to tell them apart",
+        )
+    return Ok(_Setting(session, surfaces, event, fitted, source))
 
 
 def _event_move(snapshot: MarketSnapshot, setting: _Setting, flags: tuple[str, ...]) -> Result[ImpliedMoveReading]:
     """The estimate in percent and dollars, with everything odd about it."""
-    surfaces, event, reaction = setting.surfaces, setting.event, setting.reaction
-    closes = [*(each.expiration for each in surfaces), snapshot.calendar.previous_session(reaction), reaction]
+    event, fitted, session = setting.event, setting.fitted, setting.session
+    closes = [
+        *(each.expiration for each in fitted),
+        snapshot.calendar.previous_session(session.reaction),
+        session.reaction,
+    ]
     clock = SessionClock.to_closes(snapshot.as_of, closes, snapshot.calendar)
     realised = None if snapshot.realised is None else snapshot.realised.annual
-    estimate = estimate_event_move(surfaces, event, clock, realised)
+    estimate = estimate_event_move(fitted, setting.source, clock, realised)
     if isinstance(estimate, Err):
         return err(estimate.error.code, f"{snapshot.request.ticker}: {estimate.error.message}")
     found = estimate.value
     move = ImpliedMove(
         expiration=event.expiration,
-        spot=setting.spot,
+        spot=session.spot,
         forward=event.forward,
         atm_strike=float(event.strikes[np.argmin(np.abs(event.strikes - event.forward))]),
         straddle_cost=event.straddle,
-        straddle_pct=100 * event.straddle / setting.spot,
+        straddle_pct=100 * event.straddle / session.spot,
         jump_sigma_pct=100 * found.jump_sigma,
         event_sigma_pct=100 * found.event_sigma,
         event_move_pct=100 * found.move,
@@ -170,12 +204,14 @@ def _event_move(snapshot: MarketSnapshot, setting: _Setting, flags: tuple[str, .
         event_move_interval_90_pct=(100 * found.interval_90[0], 100 * found.interval_90[1]),
         ambient_vol_pct=100 * found.ambient_vol,
         event_share=min(1.0, found.jump_variance / found.shape.total_of(event.atm_variance, event.reports_before)),
-        method=_method(surfaces),
-        quotes_used=sum(len(each.strikes) for each in surfaces),
-        quotes_rejected=_rejected(surfaces),
-        flags=(*flags, *event.flags, *_flags(snapshot, setting, found, clock)),
+        method=_method(fitted),
+        quotes_used=sum(len(each.strikes) for each in fitted),
+        quotes_rejected=_rejected(fitted),
+        flags=tuple(
+            dict.fromkeys((*flags, *event.flags, *setting.source.flags, *_flags(snapshot, setting, found, clock)))
+        ),
     )
-    return Ok(ImpliedMoveReading(move, surfaces, event, setting.timing, reaction, found.shape))
+    return Ok(ImpliedMoveReading(move, setting.surfaces, event, session.timing, session.reaction, found.shape))
 
 
 def _rejected(surfaces: tuple[ExpirationSurface, ...]) -> tuple[tuple[str, int], ...]:
@@ -196,7 +232,7 @@ def _flags(snapshot: MarketSnapshot, setting: _Setting, found: EventMove, clock:
     shape = found.shape
     significant = abs(shape.bend) > 2 * shape.standard_error
     flags = {
-        "single_expiry_uses_prior_ambient": len(setting.surfaces) == 1,
+        "single_expiry_uses_prior_ambient": len(setting.fitted) == 1,
         "event_variance_not_significant": found.jump_variance < 2 * found.jump_se,
         "term_structure_misfit": found.worst_misfit > MISFIT_ERRORS,
         "event_date_suspect": _date_suspect(setting, _ordinary_rate(snapshot, found), clock),
@@ -219,11 +255,11 @@ def _date_suspect(setting: _Setting, ambient: float, clock: SessionClock) -> boo
     Jumps are forward variances less ordinary variance, beyond their noise. What is ordinary between two expirations is
     the higher rate of the spans beside it, so that a rising term structure is no jump; `ambient` where there is none.
     """
-    variance = np.array([0.0, *(each.atm_variance for each in setting.surfaces)])
-    error = np.array([0.0, *(each.atm_variance_se for each in setting.surfaces)])
+    variance = np.array([0.0, *(each.atm_variance for each in setting.fitted)])
+    error = np.array([0.0, *(each.atm_variance_se for each in setting.fitted)])
     span = np.diff(np.concatenate(((0.0,), clock.variance_time()[:-2])) / variance_days_per_year())
     rise, noise = np.diff(variance), np.hypot(error[1:], error[:-1])
-    own = next(index for index, each in enumerate(setting.surfaces) if each.reports_before > 0)
+    own = next(index for index, each in enumerate(setting.fitted) if each.reports_before > 0)
     least = max(
         float(rise[own] - ambient * span[own]), LEAST_SESSIONS_OF_A_SUSPECT * ambient / variance_days_per_year()
     )
