@@ -142,7 +142,13 @@ def test_a_flag_that_is_no_doubt_leaves_the_answer_tradeable():
 def test_an_estimated_date_is_remarked_on():
     analysis = evaluated(status=DateStatus.ESTIMATED)
     assert "note: report date estimated" in analysis.reasons
-    assert "note: report date confirmed" not in evaluated().reasons
+    assert not [reason for reason in evaluated().reasons if "report date" in reason]
+
+
+def test_a_date_by_argument_alone_is_said_to_be_as_named():
+    analysis = evaluated(status=DateStatus.UNKNOWN)
+    assert analysis.tradeable
+    assert "note: report date as named, not confirmed by the calendar" in analysis.reasons
 
 
 def test_an_unknown_session_is_computed_both_ways_and_the_wider_one_reported():
@@ -151,6 +157,9 @@ def test_an_unknown_session_is_computed_both_ways_and_the_wider_one_reported():
     assert unknown.implied_move.event_move_pct == max(both)
     assert "session_unknown" in unknown.flags
     assert "against: the session of the report is unknown" in unknown.reasons
+    wider = Timing.BMO if both[0] > both[1] else Timing.AMC
+    assert f"note: session unknown: computed for {wider}, the wider of those still possible" in unknown.reasons
+    assert not [reason for reason in (*before.reasons, *after.reasons) if "session unknown" in reason]
     assert not unknown.tradeable
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ivcrush.application.metrics.consistency import measure_consistency
 from ivcrush.application.metrics.execution_quality import measure_execution
 from ivcrush.application.metrics.history import summarise_history
-from ivcrush.application.metrics.implied_move import implied_move
+from ivcrush.application.metrics.implied_move import ImpliedMoveReading, implied_move
 from ivcrush.application.metrics.skew import measure_skew
 from ivcrush.application.metrics.term_structure import measure_term_structure
 from ivcrush.application.metrics.vrp import favours_long_volatility, measure_vrp, recommend
@@ -23,9 +23,9 @@ from ivcrush.domain.analysis import (
     TickerAnalysis,
     VrpResult,
 )
-from ivcrush.domain.enums import DateStatus, ExecutionTier, Recommendation, SessionState
+from ivcrush.domain.enums import DateStatus, ExecutionTier, Recommendation, SessionState, Timing
 from ivcrush.domain.errors import Err, Ok, Result
-from ivcrush.domain.types import MarketSnapshot
+from ivcrush.domain.types import AnalysisRequest, MarketSnapshot
 
 # What makes the numbers themselves doubtful: with one of these nothing is called tradeable. The words are for people.
 DOUBTS = {
@@ -67,7 +67,7 @@ def evaluate(snapshot: MarketSnapshot) -> Result[TickerAnalysis]:
     vrp = _vrp(snapshot, implied, history)
     execution = _execution(snapshot, implied)
     flags = tuple(dict.fromkeys((*snapshot.request.flags, *implied.flags, *_long_volatility(vrp, snapshot))))
-    verdict = _verdict(snapshot, implied, vrp, execution, flags)
+    verdict = _verdict(snapshot, reading.value, vrp, execution, flags)
     return Ok(
         TickerAnalysis(
             snapshot=snapshot,
@@ -114,7 +114,7 @@ def _long_volatility(vrp: Result[VrpResult], snapshot: MarketSnapshot) -> Iterat
 
 def _verdict(
     snapshot: MarketSnapshot,
-    implied: ImpliedMove,
+    reading: ImpliedMoveReading,
     vrp: Result[VrpResult],
     execution: Result[ExecutionQuality],
     flags: tuple[str, ...],
@@ -122,9 +122,8 @@ def _verdict(
     """For, against and beside the point; tradeable is what nothing speaks against."""
     richness = _richness(vrp, snapshot)
     dealing = _dealing(execution, snapshot)
-    cost = _after_cost(vrp, execution, implied)
+    cost = _after_cost(vrp, execution, reading.move)
     doubts = tuple(DOUBTS[flag] for flag in flags if flag in DOUBTS)
-    unconfirmed = () if snapshot.request.status is DateStatus.CONFIRMED else (f"report date {snapshot.request.status}",)
     sides = (*richness, *dealing, *cost)
     return _Verdict(
         supports=tuple(f"for: {words}" for speaks_for, words in sides if speaks_for),
@@ -132,7 +131,9 @@ def _verdict(
             *(f"against: {words}" for speaks_for, words in sides if not speaks_for),
             *(f"against: {words}" for words in doubts),
         ),
-        remarks=tuple(f"note: {words}" for words in (*unconfirmed, *_remarks(vrp, flags))),
+        remarks=tuple(
+            f"note: {words}" for words in (*_assumed(snapshot.request, reading.timing), *_remarks(vrp, flags))
+        ),
     )
 
 
@@ -174,6 +175,16 @@ def _after_cost(
     kept = execution.value.net_event_move_pct / implied.event_move_pct
     low, high = (bound * kept for bound in vrp.value.interval_90)
     yield low > 1, f"after costs the ratio lies between {low:.2f} and {high:.2f} (90 %)"
+
+
+def _assumed(request: AnalysisRequest, timing: Timing) -> Iterator[str]:
+    """What was taken for the report's date and session where nobody confirms them."""
+    if request.status is DateStatus.UNKNOWN:
+        yield "report date as named, not confirmed by the calendar"
+    elif request.status is not DateStatus.CONFIRMED:
+        yield f"report date {request.status}"
+    if request.timing is Timing.UNKNOWN:
+        yield f"session unknown: computed for {timing}, the wider of those still possible"
 
 
 def _remarks(vrp: Result[VrpResult], flags: tuple[str, ...]) -> Iterator[str]:

@@ -37,15 +37,13 @@ class ImpliedMoveReading:
     """The implied move and what it was read from, for the measures that read the same options.
 
     `surfaces` has one entry a usable expiration, rising; `event` is the one whose straddle is quoted. `timing` is the
-    report's session as it was used, `reaction_session` the session it moves; `shape` says what at-the-forward options
-    show of true variance.
+    report's session as it was used; `shape` says what at-the-forward options show of true variance.
     """
 
     move: ImpliedMove
     surfaces: tuple[ExpirationSurface, ...]
     event: ExpirationSurface
     timing: Timing
-    reaction_session: date
     shape: JumpShape
 
 
@@ -211,7 +209,7 @@ def _event_move(snapshot: MarketSnapshot, setting: _Setting, flags: tuple[str, .
             dict.fromkeys((*flags, *event.flags, *setting.source.flags, *_flags(snapshot, setting, found, clock)))
         ),
     )
-    return Ok(ImpliedMoveReading(move, setting.surfaces, event, session.timing, session.reaction, found.shape))
+    return Ok(ImpliedMoveReading(move, setting.surfaces, event, session.timing, found.shape))
 
 
 def _rejected(surfaces: tuple[ExpirationSurface, ...]) -> tuple[tuple[str, int], ...]:
