@@ -18,7 +18,7 @@ from ivcrush.infrastructure.cache.hybrid_cache import HybridCache
 from ivcrush.infrastructure.cache.memory_cache import MemoryCache
 from ivcrush.infrastructure.cache.sqlite_cache import SqliteCache
 from ivcrush.infrastructure.database.connection import Database
-from ivcrush.infrastructure.database.init_schema import init_database, open_read_only
+from ivcrush.infrastructure.database.init_schema import init_database
 from ivcrush.infrastructure.database.repositories.earnings_repository import EarningsRepository
 from ivcrush.infrastructure.database.repositories.prices_repository import PricesRepository
 
@@ -111,15 +111,14 @@ def test_a_reader_sees_each_history_whole_while_another_process_writes(tmp_path:
     writer = start_writer(path, "W")
     assert writer.stdout is not None
     writer.stdout.readline()
-    reader = open_read_only(path)
-    assert isinstance(reader, Ok)
-    seen = [len(whole_histories(reader.value)) for _ in range(20)]
+    reader = opened(path)
+    seen = [len(whole_histories(reader)) for _ in range(20)]
     writer.kill()
     writer.stdout.close()
     writer.wait()
     assert seen == sorted(seen)
     assert seen[0] >= 1
-    reader.value.close()
+    reader.close()
 
 
 def test_what_one_run_learns_the_next_run_knows(tmp_path: Path) -> None:

@@ -37,27 +37,7 @@ def init_database(path: Path, *, busy_timeout_s: float = 5.0) -> Result[Database
         return file_failure(error, path)
     except sqlite3.DatabaseError as error:
         return storage_failure(error, path)
-    return refusal if refusal is not None else _open(path, busy_timeout_s, mode="rw")
-
-
-def open_read_only(path: Path, *, busy_timeout_s: float = 5.0) -> Result[Database]:
-    """The database for reading, also from a read-only file or directory; writes to it answer DBERROR.
-
-    Errors: as `init_database`, and DBERROR for a missing file or a schema that still has to be migrated.
-    """
-    try:
-        refusal = _refuse_by_size(path)
-    except OSError as error:
-        return file_failure(error, path)
-    if refusal is not None:
-        return refusal
-    opened = _open(path, busy_timeout_s, mode="ro")
-    if isinstance(opened, Ok) or opened.error.about("reason") not in {"cannot_open", "read_only"}:
-        return opened
-    # WAL needs to make its -shm file beside the database. Where it cannot, and no -wal holds newer pages, nobody can
-    # be writing here, and the file may be read as it stands.
-    log = path.with_name(path.name + "-wal")
-    return opened if log.exists() and log.stat().st_size > 0 else _open(path, busy_timeout_s, mode="ro&immutable=1")
+    return refusal if refusal is not None else _open(path, busy_timeout_s)
 
 
 def _refuse_by_size(path: Path) -> Err | None:
@@ -75,7 +55,7 @@ def _create(path: Path, busy_timeout_s: float) -> None:
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as workshop:
         fresh = Path(workshop) / path.name
         make_private_file(fresh)
-        connection = connect(fresh, busy_timeout_s, "rw")
+        connection = connect(fresh, busy_timeout_s)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             migrate(connection)
@@ -88,13 +68,13 @@ def _create(path: Path, busy_timeout_s: float) -> None:
     sync_directory(path.parent)
 
 
-def _open(path: Path, busy_timeout_s: float, mode: str) -> Result[Database]:
+def _open(path: Path, busy_timeout_s: float) -> Result[Database]:
     try:
-        connection = connect(path, busy_timeout_s, mode)
+        connection = connect(path, busy_timeout_s)
     except sqlite3.DatabaseError as error:
         return storage_failure(error, path)
     try:
-        refusal = _identify(connection, path, writable=mode == "rw")
+        refusal = _identify(connection, path)
         size_bytes = connection.execute(_SIZE).fetchone()[0]
     except sqlite3.DatabaseError as error:
         connection.close()
@@ -103,7 +83,7 @@ def _open(path: Path, busy_timeout_s: float, mode: str) -> Result[Database]:
         connection.close()
         return refusal
     database = Database(path, connection)
-    if mode == "rw" and size_bytes <= CHECKED_AT_OPENING_BYTES:
+    if size_bytes <= CHECKED_AT_OPENING_BYTES:
         checked = database.check()
         if isinstance(checked, Err):
             database.close()
@@ -111,8 +91,8 @@ def _open(path: Path, busy_timeout_s: float, mode: str) -> Result[Database]:
     return Ok(database)
 
 
-def _identify(connection: sqlite3.Connection, path: Path, *, writable: bool) -> Err | None:
-    """Whether the file is ours and current, migrated where it may be written; raises sqlite3.DatabaseError."""
+def _identify(connection: sqlite3.Connection, path: Path) -> Err | None:
+    """Whether the file is ours; migrated where it is old. Raises sqlite3.DatabaseError."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         return unusable(path, "another program's database", "name another path", "foreign")
     version = schema_version(connection)
@@ -123,11 +103,7 @@ def _identify(connection: sqlite3.Connection, path: Path, *, writable: bool) -> 
             reason="newer_schema",
             path=str(path),
         )
-    if writable:
-        _make_ready_to_write(connection)
-    elif version < len(MIGRATIONS):
-        happened = f"schema {version}, {len(MIGRATIONS)} needed"
-        return unusable(path, happened, "run a command that writes, such as backfill, once", "older_schema")
+    _make_ready_to_write(connection)
     names = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if missing := sorted(TABLES - names):
         return unusable(path, f"table {missing[0]} is missing", "restore a backup", "corrupt")

@@ -112,7 +112,7 @@ def test_a_page_spoiled_under_an_open_database_is_found_by_the_query_or_the_chec
     content = bytearray(path.read_bytes())
     content[6 * 4096 :] = b"\x5a" * (len(content) - 6 * 4096)
     path.write_bytes(content)
-    spoiled = Database(path, connect(path, 0.1, "rw"))
+    spoiled = Database(path, connect(path, 0.1))
     error = failure(spoiled.check())
     assert (error.code, error.about("reason")) == (ErrorCode.DBERROR, "corrupt")
     assert failure(spoiled.rows("SELECT ticker FROM ticker_metadata", (), tuple)).about("reason") == "corrupt"
@@ -121,7 +121,7 @@ def test_a_page_spoiled_under_an_open_database_is_found_by_the_query_or_the_chec
 
 def test_a_missing_file_is_not_made_by_connecting(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
-        connect(tmp_path / "none.db", 0.1, "rw")
+        connect(tmp_path / "none.db", 0.1)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ import pytest
 from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok
 from ivcrush.infrastructure.database import init_schema
 from ivcrush.infrastructure.database.connection import Database
-from ivcrush.infrastructure.database.init_schema import init_database, open_read_only
+from ivcrush.infrastructure.database.init_schema import init_database
 from ivcrush.infrastructure.database.migrations import APPLICATION_ID, MIGRATIONS, migrate
 
 
@@ -146,13 +146,6 @@ def test_what_is_not_a_whole_database_of_ours_is_refused_by_name_and_left_alone(
     assert (database_path.read_bytes() if database_path.is_file() else b"") == before
 
 
-@pytest.mark.parametrize("spoil", [empty, garbage, directory, foreign, without_a_table])
-def test_reading_refuses_the_same_files(database_path: Path, spoil: object) -> None:
-    assert callable(spoil)
-    spoil(database_path)
-    assert refusal(open_read_only(database_path)).code is ErrorCode.DBERROR
-
-
 def test_a_file_where_a_directory_is_needed_is_said_with_the_path(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("not a directory")
     error = refusal(init_database(tmp_path / "data" / "ivcrush.db"))
@@ -165,20 +158,17 @@ def test_a_newer_schema_asks_for_an_upgrade_and_stays_as_it_is(database_path: Pa
     connection = sqlite3.connect(database_path)
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     connection.close()
-    for opened in (init_database(database_path), open_read_only(database_path)):
-        error = refusal(opened)
-        assert error.code is ErrorCode.CONFIG
-        assert "upgrade ivcrush" in error.message
+    error = refusal(init_database(database_path))
+    assert error.code is ErrorCode.CONFIG
+    assert "upgrade ivcrush" in error.message
     assert pragma(database_path, "user_version") == len(MIGRATIONS) + 1
 
 
-def test_an_older_schema_is_migrated_for_writing_and_explained_for_reading(database_path: Path) -> None:
+def test_an_older_schema_is_migrated(database_path: Path) -> None:
     connection = sqlite3.connect(database_path, isolation_level=None)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute("VACUUM")
     connection.close()
-    error = refusal(open_read_only(database_path))
-    assert f"schema 0, {len(MIGRATIONS)} needed" in error.message
     opened = init_database(database_path)
     assert isinstance(opened, Ok)
     opened.value.close()
@@ -192,21 +182,6 @@ def test_a_backup_by_vacuum_into_opens_again_in_wal_mode(database: Database, tmp
     assert isinstance(opened, Ok)
     opened.value.close()
     assert pragma(backup, "journal_mode") == "wal"
-
-
-def test_reading_sees_what_a_writer_commits_and_cannot_write(database: Database) -> None:
-    reader = open_read_only(database.path)
-    assert isinstance(reader, Ok)
-    database.write(lambda connection: connection.execute("INSERT INTO ticker_metadata VALUES ('IBM', 'x')"))
-    assert reader.value.rows("SELECT ticker FROM ticker_metadata", (), lambda row: row[0]) == Ok(("IBM",))
-    error = refusal(reader.value.write(lambda connection: connection.execute("DELETE FROM ticker_metadata")))
-    assert error.about("reason") == "read_only"
-    reader.value.close()
-
-
-def test_reading_a_missing_database_makes_nothing(database_path: Path) -> None:
-    assert refusal(open_read_only(database_path)).code is ErrorCode.DBERROR
-    assert not database_path.exists()
 
 
 def as_nobody(ask: Callable[[], str]) -> str:
@@ -225,7 +200,7 @@ def as_nobody(ask: Callable[[], str]) -> str:
     return text
 
 
-def test_a_read_only_file_in_a_read_only_directory_refuses_writers_at_once_and_serves_readers() -> None:
+def test_a_read_only_file_in_a_read_only_directory_is_refused_at_once() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to become a user whom file modes bind")
     with tempfile.TemporaryDirectory() as place:
@@ -234,16 +209,8 @@ def test_a_read_only_file_in_a_read_only_directory_refuses_writers_at_once_and_s
         path.chmod(0o444)
         Path(place).chmod(0o555)
         writing = as_nobody(lambda: refusal(init_database(path)).message)
-        reading = as_nobody(lambda: str(count_dividends(path)))
     assert writing.startswith(f"{path}: ")
     assert "writable file in a writable directory is needed" in writing
-    assert reading == "Ok(value=(0,))"
-
-
-def count_dividends(path: Path) -> object:
-    opened = open_read_only(path)
-    assert isinstance(opened, Ok), opened
-    return opened.value.rows("SELECT count(*) FROM dividends", (), lambda row: int(row[0]))
 
 
 _STEPS = ("CREATE TABLE one (a TEXT) STRICT", "INSERT INTO one VALUES ('x')", "CREATE TABLE two (b TEXT) STRICT")
