@@ -17,8 +17,8 @@ from ivcrush.infrastructure.database.failures import file_failure, storage_failu
 from ivcrush.infrastructure.database.migrations import APPLICATION_ID, MIGRATIONS, TABLES, migrate, schema_version
 from ivcrush.infrastructure.database.private_files import make_private_directory, make_private_file, sync_directory
 
-# Below this size quick_check costs a few milliseconds and runs at every opening for writing; above it, the damage that
-# it finds is found by the query that meets it, and by the health check, which always runs it.
+# Below this size quick_check costs a few milliseconds and runs at every opening; above it, the damage that it finds is
+# found by the query that meets it.
 CHECKED_AT_OPENING_BYTES: Final = 4_000_000
 _SIZE: Final = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 
