@@ -307,6 +307,51 @@ def test_a_stale_vendor_volatility_and_dropped_contracts_are_said() -> None:
     assert ("adjusted_root", 3) in reading.event.rejected
 
 
+@pytest.mark.parametrize(
+    ("call_iv", "put_iv", "age_h", "disagrees"),
+    [
+        (1.22, 1.22, 1.0, False),  # ours is √(SESSION·365/1.0007) = 1.208
+        (1.50, 1.50, 1.0, True),
+        (0.90, 0.90, None, True),  # nobody says how old
+        (1.50, 1.50, 2.0, False),  # too old to say anything
+        (0.0, 1.50, 1.0, True),
+        (0.0, 0.0, 1.0, False),
+    ],
+)
+def test_a_fresh_vendor_volatility_at_the_money_that_differs_by_over_a_tenth_is_said(
+    call_iv: float, put_iv: float, age_h: float | None, disagrees: bool
+) -> None:
+    first, *rest = event_chains()
+    calls, puts = (
+        replace(side, iv=np.full(len(first.strikes), iv)) for side, iv in ((first.calls, call_iv), (first.puts, put_iv))
+    )
+    greeks_at = None if age_h is None else AS_OF - timedelta(hours=age_h)
+    chains = (replace(first, calls=calls, puts=puts, greeks_at=greeks_at), *rest)
+    reading = read(snapshot(chains))
+    assert reading.event.atm_iv == pytest.approx(1.208, rel=2e-3)
+    assert ("vendor_iv_disagrees" in reading.move.flags) is disagrees
+
+
+def test_one_vendor_volatility_of_a_stale_quote_and_those_far_away_say_nothing() -> None:
+    first, *rest = event_chains()
+    iv = np.full(len(first.strikes), 3.0)
+    nearest = np.argsort(np.abs(first.strikes - SPOT))[:2]
+    iv[nearest] = 1.208
+    stale = iv.copy()
+    stale[nearest[0]] = 2.5
+    chains = (replace(first, calls=replace(first.calls, iv=iv), puts=replace(first.puts, iv=stale)), *rest)
+    assert "vendor_iv_disagrees" not in read(snapshot(chains)).move.flags
+
+
+def test_a_vendor_volatility_within_the_noise_of_wide_quotes_says_nothing() -> None:
+    whole = chain(FRIDAY, smile_of(sqrt(SESSION)), strikes=(98.0, 102.0), half_spread=1.0)
+    iv = np.full(2, 1.5)
+    chains = (replace(whole, calls=replace(whole.calls, iv=iv), puts=replace(whole.puts, iv=iv)), *event_chains()[1:])
+    reading = read(snapshot(chains))
+    assert reading.event.atm_iv < 1.5 / 1.1
+    assert "vendor_iv_disagrees" not in reading.move.flags
+
+
 def test_one_strike_on_one_side_and_a_wide_spread_are_said() -> None:
     first = chain(FRIDAY, smile_of(sqrt(SESSION)), strikes=(102.0,), half_spread=0.75)
     reading = read(snapshot((first, *event_chains()[1:])))

@@ -19,6 +19,7 @@ from ivcrush.application.metrics.jump_shape import JumpShape
 from ivcrush.application.metrics.session_clock import SessionClock, variance_days_per_year
 from ivcrush.application.metrics.surface import ExpirationSurface
 from ivcrush.application.metrics.surface_builder import build_surfaces
+from ivcrush.application.metrics.vendor_volatility import vendor_disagrees
 from ivcrush.domain.analysis import ImpliedMove
 from ivcrush.domain.enums import SessionState, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
@@ -228,6 +229,7 @@ def _method(surfaces: tuple[ExpirationSurface, ...]) -> str:
 
 def _flags(snapshot: MarketSnapshot, setting: _Setting, found: EventMove, clock: SessionClock) -> list[str]:
     shape = found.shape
+    chain = next(chain for chain in snapshot.chains if chain.expiration == setting.event.expiration)
     significant = abs(shape.bend) > 2 * shape.standard_error
     flags = {
         "single_expiry_uses_prior_ambient": len(setting.fitted) == 1,
@@ -236,6 +238,7 @@ def _flags(snapshot: MarketSnapshot, setting: _Setting, found: EventMove, clock:
         "event_date_suspect": _date_suspect(setting, _ordinary_rate(snapshot, found), clock),
         "concave_smile": significant and shape.bend < 0,
         "fat_tailed_smile": significant and shape.bend > FAT_TAILED_BEND,
+        "vendor_iv_disagrees": vendor_disagrees(chain, setting.event, snapshot.as_of),
         "quotes_off_hours": snapshot.calendar.state_at(snapshot.as_of) is not SessionState.OPEN,
     }
     return [name for name, holds in flags.items() if holds]

@@ -17,6 +17,7 @@ from ivcrush.application.metrics.forward import Carry, Forwards, imply_forwards,
 from ivcrush.application.metrics.hygiene import QuoteGrid, Reason, inspect_quotes
 from ivcrush.application.metrics.smile import SmileFit, SmilePoints, fit_smiles, smile_points
 from ivcrush.application.metrics.surface import ExpirationSurface
+from ivcrush.application.metrics.vendor_volatility import vendor_is_stale
 from ivcrush.domain.types import MarketSnapshot, OptionChain
 
 HARD_TO_BORROW = 0.05
@@ -26,7 +27,6 @@ SPOT_SHIFT = 0.001
 LEAST_STRIKES_OF_A_SMILE = 7
 MANY_OUTLIERS = 0.2
 IMPRECISE = 0.1
-VENDOR_IV_AGE_S = 5400.0
 
 
 def build_surfaces(
@@ -102,7 +102,6 @@ def _flags(cleaned: _Cleaned, row: int) -> list[str]:
     forwards, fit, chain = cleaned.forwards, cleaned.fit, cleaned.chains[row]
     carry, as_of = cleaned.carry, cleaned.snapshot.as_of
     fitted, outliers = np.count_nonzero(cleaned.points.used[row]), np.count_nonzero(fit.outliers[row])
-    age = None if chain.greeks_at is None else (as_of - chain.greeks_at).total_seconds()
     found = {
         "parity_inconsistent_with_other_expiries": bool(forwards.inconsistent[row]),
         "dividend_in_window": bool(carry.dividends[row] > 0),
@@ -110,7 +109,7 @@ def _flags(cleaned: _Cleaned, row: int) -> list[str]:
         "few_near_atm_strikes": bool(fit.near_strikes[row] < 2),
         "atm_iv_imprecise": bool(fit.stdev_se[row] > IMPRECISE * fit.stdev[row]),
         "many_outlier_quotes": bool(outliers > MANY_OUTLIERS * fitted),
-        "vendor_iv_stale": age is not None and age > VENDOR_IV_AGE_S,
+        "vendor_iv_stale": vendor_is_stale(chain, as_of),
         "adjusted_contracts_dropped": any("adjusted" in reason for reason, _ in chain.dropped),
         "spot_disagrees_with_options": abs(forwards.spot_shift) > SPOT_SHIFT * carry.spot,
         "hard_to_borrow": forwards.significant_borrow and abs(forwards.borrow) > HARD_TO_BORROW,
