@@ -27,7 +27,6 @@ def test_erfcx_falls_as_one_over_x_in_the_far_tail() -> None:
 def test_the_normal_distribution_is_right_at_its_quantiles_and_in_its_lower_tail() -> None:
     cdf = black76.normal_cdf(array(-1.959963984540054, 0.0, 1.6448536269514722, -10.0))
     assert cdf == pytest.approx([0.025, 0.5, 0.95, 7.619853024160526e-24], rel=1e-12)
-    assert black76.normal_density(array(0.0))[0] == pytest.approx(0.3989422804014327)
 
 
 def test_haug_page_six_a_call_at_65_on_60_is_worth_2_1334() -> None:

@@ -48,7 +48,6 @@ def test_a_clean_market_gives_its_forwards_and_no_borrow() -> None:
     found = implied(market(plain_forwards()), carry())
     assert found.forward == pytest.approx(plain_forwards(), abs=0.005)
     assert not found.significant_borrow
-    assert found.from_parity.all()
     assert not found.inconsistent.any()
 
 
@@ -97,7 +96,7 @@ def test_stale_and_crossed_pairs_do_not_move_the_forward() -> None:
     assert implied(chains, carry()).forward[1] == pytest.approx(plain_forwards()[1], abs=0.01)
 
 
-def test_without_pairs_carry_alone_is_the_forward_and_says_how_well_it_knows() -> None:
+def test_without_pairs_carry_alone_is_the_forward() -> None:
     chains = market(plain_forwards())[:1]
     grid = inspect_quotes(chains, AS_OF, SPOT)
     grid.reject(np.ones(grid.reasons.shape, dtype=np.bool_), Reason.STALE)
@@ -106,16 +105,13 @@ def test_without_pairs_carry_alone_is_the_forward_and_says_how_well_it_knows() -
     assert stdev.tolist() == [0.0]
     found = imply_forwards(grid, known, np.zeros(grid.mid.shape), stdev)
     assert found.forward == pytest.approx(plain_forwards()[:1])
-    # Ten basis points a root month: 1/365 of a year is 0.0329 months.
-    assert found.standard_error == pytest.approx([0.001 * (12 / 365) ** 0.5 * plain_forwards()[0]])
-    assert not found.from_parity.any()
     assert (found.borrow, found.borrow_se) == (0.0, 0.0)
 
 
 def test_pairs_far_from_the_forward_serve_where_there_are_no_others() -> None:
     chains = [chain(NEXT, smile_of(0.04), strikes=(90.0, 110.0), half_spread=0.001)]
     known = Carry(SPOT, YEARS[1:2], np.ones(1), np.zeros(1))
-    assert implied(chains, known).from_parity.tolist() == [True]
+    assert implied(chains, known).borrow_se > 0  # 0 says that no pair was used
 
 
 def test_the_rough_standard_deviation_is_the_middle_straddle() -> None:

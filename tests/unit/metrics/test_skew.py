@@ -31,7 +31,6 @@ def surface(smile, z=GRID, se=0.001, noise=None, itm_twins=()):
         expiration=date(2026, 5, 29),
         years=YEARS,
         forward=100.0,
-        forward_se=0.01,
         discount=0.999,
         strikes=100 * np.exp(z * ATM_STDEV),
         log_moneyness=z * ATM_STDEV,

@@ -24,7 +24,6 @@ def surface(days, variance, reports=1):
         expiration=TODAY + timedelta(days),
         years=days / 365,
         forward=100.0,
-        forward_se=0.01,
         discount=1.0,
         strikes=EMPTY,
         log_moneyness=EMPTY,

@@ -81,12 +81,6 @@ def normal_cdf(x: FloatArray) -> FloatArray:
     return np.where(x < 0, tail, 1.0 - tail)
 
 
-def normal_density(x: FloatArray) -> FloatArray:
-    """φ(x), any shape."""
-    density: FloatArray = np.exp(-0.5 * x * x) * _INVERSE_SQRT_TWO_PI
-    return density
-
-
 def price(forward: FloatArray, strike: FloatArray, stdev: FloatArray, is_call: BoolArray) -> FloatArray:
     """Undiscounted Black-76 price of each option, in the unit of `forward`; shapes alike or broadcast, stdev >= 0."""
     forward, strike, stdev, is_call = np.broadcast_arrays(forward, strike, stdev, is_call)

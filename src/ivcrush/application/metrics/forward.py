@@ -46,16 +46,14 @@ class Forwards:
     """The forward of each expiration, shapes (E,), dollars; `borrow` a year, common, with its standard error.
 
     `spot_shift` is by how many dollars the options' stock differs from the quoted one: quotes of different moments.
-    `inconsistent` marks expirations whose parity was not believed, `from_parity` those where it was used.
+    `inconsistent` marks expirations whose parity was not believed.
     """
 
     forward: FloatArray
-    standard_error: FloatArray
     borrow: float
     borrow_se: float
     spot_shift: float
     inconsistent: BoolArray
-    from_parity: BoolArray
 
     @property
     def significant_borrow(self) -> bool:
@@ -100,9 +98,8 @@ def imply_forwards(grid: QuoteGrid, carry: Carry, premium: FloatArray, stdev: Fl
     weight = np.where(use, parity_se**-2.0, 0.0)
     # An unannounced dividend is no news to parity: where a gap is shared, carry has nothing to say.
     prior = np.where(odd & use, 0.0, carry_se**-2.0)
-    total = weight + prior
-    forward = (weight * np.where(use, parity, 0.0) + prior * expected) / total
-    return Forwards(forward, total**-0.5, borrow, borrow_se, spot_shift, inconsistent, use)
+    forward = (weight * np.where(use, parity, 0.0) + prior * expected) / (weight + prior)
+    return Forwards(forward, borrow, borrow_se, spot_shift, inconsistent)
 
 
 def weighted_median(values: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:

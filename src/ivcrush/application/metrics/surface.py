@@ -24,7 +24,6 @@ class ExpirationSurface:
     expiration: date
     years: float
     forward: float
-    forward_se: float
     discount: float
     strikes: FloatArray
     log_moneyness: FloatArray

@@ -80,7 +80,6 @@ def _surface(cleaned: _Cleaned, row: int) -> ExpirationSurface:
         expiration=chain.expiration,
         years=float(carry.years[row]),
         forward=forward,
-        forward_se=float(forwards.standard_error[row]),
         discount=float(carry.discount[row]),
         strikes=grid.strikes[row, strikes],
         log_moneyness=np.log(grid.strikes[row, strikes] / forward),
