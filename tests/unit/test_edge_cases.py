@@ -371,13 +371,11 @@ def test_a_report_after_the_close_of_the_only_expiration_has_no_answer():
     assert "no expiration trades on 2026-05-26, the session after the report" in error.message
 
 
-def test_only_leaps_hardly_price_a_report_and_that_is_said():
+def test_with_leaps_alone_this_report_cannot_be_told_from_the_next_one():
     leap = chain(date(2027, 1, 15), 0.06, 0.02, 5_000)
-    analysis = analysed(sent(replace(snapshot(), chains=(leap,))))
-    low, high = analysis.implied_move.event_move_interval_90_pct
-    assert low < EVENT_MOVE_PCT < high
-    assert "against: the options hardly price an event" in analysis.reasons
-    assert not analysis.tradeable
+    error = refused(evaluate(sent(replace(snapshot(), chains=(leap,)))))
+    assert error.code is ErrorCode.NODATA
+    assert "the expiration 2027-01-15 holds or may hold a second report" in error.message
 
 
 def test_an_expired_expiration_that_is_still_listed_changes_nothing():

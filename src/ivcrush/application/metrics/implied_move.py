@@ -23,7 +23,7 @@ from ivcrush.application.metrics.vendor_volatility import vendor_disagrees
 from ivcrush.domain.analysis import ImpliedMove
 from ivcrush.domain.enums import SessionState, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
-from ivcrush.domain.types import MarketSnapshot, Ticker
+from ivcrush.domain.types import AnalysisRequest, MarketSnapshot
 
 # Further out, ambient variance swallows the event and the next report is near.
 LONGEST_DAYS = 110
@@ -51,9 +51,9 @@ class ImpliedMoveReading:
 def implied_move(snapshot: MarketSnapshot) -> Result[ImpliedMoveReading]:
     """The event move of a snapshot; where the session is unknown both are computed and the wider one is the answer.
 
-    Errors: NODATA where no expiration holds the event, no quote can be used or the options price no event; INVALID
-    for an expiration that ends before the reaction session or cannot be told from a second report, and for a report
-    that the stock already trades on.
+    Errors: NODATA where no expiration holds this report alone, no quote can be used or the options price no event;
+    INVALID for a named expiration that ends before the reaction session, or whose second report nothing tells from this
+    one, and for a report that the stock already trades on.
     """
     timing = snapshot.request.timing
     if timing is not Timing.UNKNOWN:
@@ -82,7 +82,7 @@ def _read(snapshot: MarketSnapshot, timing: Timing, flags: tuple[str, ...]) -> R
     if isinstance(spot, Err):
         return spot
     surfaces, excluded = _usable_surfaces(snapshot, spot.value, timing, reaction, expiration.value)
-    setting = _setting(request.ticker, _Session(timing, reaction, spot.value), surfaces, expiration.value)
+    setting = _setting(request, _Session(timing, reaction, spot.value), surfaces, expiration.value)
     if isinstance(setting, Err):
         return setting
     flags += ("second_event_excluded",) if excluded else ()
@@ -159,17 +159,20 @@ class _Setting:
 
 
 def _setting(
-    ticker: Ticker, session: _Session, surfaces: tuple[ExpirationSurface, ...], expiration: date
+    request: AnalysisRequest, session: _Session, surfaces: tuple[ExpirationSurface, ...], expiration: date
 ) -> Result[_Setting]:
     event = next((each for each in surfaces if each.expiration == expiration), None)
     if event is None:
-        return err(ErrorCode.NODATA, f"{ticker}: no usable quote in the expiration {expiration} that holds the report")
+        return err(
+            ErrorCode.NODATA,
+            f"{request.ticker}: no usable quote in the expiration {expiration} that holds the report",
+        )
     fitted = tuple(each for each in surfaces if each.reports_before <= 1)
     source = event if event in fitted else next((each for each in fitted if each.reports_before), None)
     if source is None:
         return err(
-            ErrorCode.INVALID,
-            f"{ticker}: the expiration {expiration} holds or may hold a second report; "
+            ErrorCode.NODATA if request.expiration is None else ErrorCode.INVALID,
+            f"{request.ticker}: the expiration {expiration} holds or may hold a second report; "
             "a usable one that holds this report alone is needed to tell them apart",
         )
     return Ok(_Setting(session, surfaces, event, fitted, source))
