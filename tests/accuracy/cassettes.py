@@ -92,7 +92,6 @@ def chain_of(symbol: str, expiration: date, rows: list[dict[str, Any]]) -> Optio
             volume=_column(ordered, "volume").astype(np.int64),
             open_interest=_column(ordered, "open_interest").astype(np.int64),
             iv=np.zeros(len(strikes)),
-            delta=np.zeros(len(strikes)),
             quoted_at=np.minimum(_column(ordered, "bid_date"), _column(ordered, "ask_date")) / 1000,
         )
     dropped = len(rows) - len(standard)

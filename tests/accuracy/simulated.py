@@ -95,7 +95,6 @@ def _chain(ticker: Ticker, chain: Chain, as_of: datetime, rng: np.random.Generat
             chain.volume[side],
             chain.open_interest[side],
             empty,
-            empty,
             quoted,
         )
         for side in (0, 1)

@@ -192,4 +192,4 @@ def _chain(
 def _columns(bid: FloatArray, ask: FloatArray, listed: np.ndarray, as_of: datetime) -> OptionColumns:
     whole, empty = np.full(len(bid), 100), np.zeros(len(bid))
     quoted = np.full(len(bid), as_of.timestamp())
-    return OptionColumns(listed, bid * listed, ask * listed, whole, whole, whole, whole, empty, empty, quoted * listed)
+    return OptionColumns(listed, bid * listed, ask * listed, whole, whole, whole, whole, empty, quoted * listed)

@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from ivcrush.domain.enums import DateStatus, SessionState, Timing
@@ -94,14 +93,9 @@ def test_one_option_is_a_chain_of_one(
     assert getattr(chain, right).iv.tolist() == [iv]
 
 
-def test_the_documentations_put_delta_of_one_is_not_believed(tradier: Callable[[str], bytes]) -> None:
-    assert chain_of(tradier("chain_docs_null_last_never_traded.json"), "VXX").puts.delta.tolist() == [0.0]
-
-
 def test_a_call_and_a_put_share_their_strike(tradier: Callable[[str], bytes]) -> None:
     chain = chain_of(tradier("chain_TSLA_2024-01-19_two_greeks.json"), "TSLA")
     assert (chain.strikes.tolist(), chain.calls.iv[0], chain.puts.iv[0]) == ([290.0], 0.701844, 0.0)
-    assert np.isfinite(chain.puts.delta).all()
 
 
 @pytest.mark.parametrize("name", ["chain_invalid_symbol.json", "expirations_none.json"])

@@ -101,7 +101,7 @@ class OptionColumns:
     """All calls or all puts of a chain, one entry a strike of the chain: every array has shape (n,).
 
     `present` is False where the chain lists no such contract or its row was unusable; every number is 0 there.
-    Prices in dollars, 0.0 = no market. `iv` and `delta` are the provider's (fraction, signed), 0.0 = not given.
+    Prices in dollars, 0.0 = no market. `iv` is the provider's, a fraction a year, 0.0 = not given.
     `quoted_at` is epoch seconds of the older of bid and ask, 0.0 = not given.
     """
 
@@ -113,7 +113,6 @@ class OptionColumns:
     volume: IntArray
     open_interest: IntArray
     iv: FloatArray
-    delta: FloatArray
     quoted_at: FloatArray
 
 

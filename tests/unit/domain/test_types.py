@@ -111,7 +111,6 @@ def columns(first):
         volume=counts,
         open_interest=counts * 10,
         iv=np.array([0.25, 0.0]),
-        delta=floats,
         quoted_at=floats,
     )
 

@@ -74,7 +74,6 @@ def columns(values: np.ndarray, half_spread: float, quoted_at: datetime = AS_OF)
         volume=whole,
         open_interest=whole,
         iv=nothing,
-        delta=nothing,
         quoted_at=np.full(len(values), quoted_at.timestamp()),
     )
 

@@ -101,6 +101,5 @@ def _columns(values: np.ndarray, spread: float, open_interest: int) -> OptionCol
         volume=whole,
         open_interest=np.full(count, open_interest),
         iv=empty,
-        delta=empty,
         quoted_at=np.full(count, AS_OF.timestamp() - 60),
     )

@@ -34,7 +34,6 @@ def columns(bid, ask, open_interest=500, volume=300, size=20, age_s=41.0):
         volume=whole(volume),
         open_interest=whole(open_interest),
         iv=np.zeros(count),
-        delta=np.zeros(count),
         quoted_at=np.full(count, AS_OF.timestamp() - age_s if age_s is not None else 0.0),
     )
 

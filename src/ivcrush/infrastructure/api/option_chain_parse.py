@@ -34,7 +34,6 @@ _HIGHEST_IV = 5.0
 class Greeks(msgspec.Struct, gc=False):
     """The provider's own model values of one option; volatilities are fractions, `updated_at` is UTC."""
 
-    delta: float | None = 0.0
     bid_iv: float | None = 0.0
     mid_iv: float | None = 0.0
     ask_iv: float | None = 0.0
@@ -76,7 +75,7 @@ CHAIN_DECODER = msgspec.json.Decoder(ChainReply)
 _REASONS = ("unreadable", "adjusted_root", "contract_size", "bad_price", "crossed", "duplicate")
 _NO_GREEKS = Greeks()
 _ROW_NUMBERS = 10  # of an OptionRow, strike to contract_size
-_MODEL_NUMBERS = 4  # of Greeks, delta to ask_iv
+_MODEL_NUMBERS = 3  # of Greeks, bid_iv to ask_iv
 _OCC_TAIL = 15  # characters of an OCC symbol after its root: date, right, strike
 
 
@@ -176,15 +175,13 @@ def _counted(faults: IntArray, unreadable: int) -> tuple[tuple[str, int], ...]:
 
 def _aligned(numbers: FloatArray, is_put: BoolArray) -> tuple[FloatArray, OptionColumns, OptionColumns]:
     """Rising strikes, calls and puts, every number at the place of its strike; what cannot be negative becomes 0."""
-    delta, bid_iv, mid_iv, ask_iv = numbers[_ROW_NUMBERS:]
+    bid_iv, mid_iv, ask_iv = numbers[_ROW_NUMBERS:]
     two_sided = (bid_iv > 0) & (ask_iv > 0) & (mid_iv > 0) & (mid_iv <= _HIGHEST_IV)
-    signed = np.where(is_put, -delta, delta)
     strikes, place = np.unique(numbers[0], return_inverse=True)
-    values = np.maximum(numbers[:_ROW_NUMBERS], 0.0)
+    values = np.maximum(numbers[: _ROW_NUMBERS - 1], 0.0)  # nobody needs the contract's size
     values[0] = 1.0
     values[7] = mid_iv * two_sided
-    values[8] = delta * ((signed >= 0) & (signed <= 1))
-    values[9] = _older_s(numbers[7], numbers[8])
+    values[8] = _older_s(numbers[7], numbers[8])
     grid = np.zeros((2, len(values), len(strikes)))
     grid[is_put.astype(np.intp), :, place] = values.T
     return strikes, _columns(grid[0]), _columns(grid[1])
@@ -201,8 +198,7 @@ def _columns(grid: FloatArray) -> OptionColumns:
         volume=counts[2],
         open_interest=counts[3],
         iv=grid[7],
-        delta=grid[8],
-        quoted_at=grid[9],
+        quoted_at=grid[8],
     )
 
 

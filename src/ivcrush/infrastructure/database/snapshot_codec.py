@@ -22,7 +22,7 @@ import numpy as np
 from ivcrush.domain.errors import ErrorCode, Ok, Result, err
 from ivcrush.domain.types import MarketSnapshot
 
-TAG: Final = b"ivcrush.snapshot/1\n"
+TAG: Final = b"ivcrush.snapshot/2\n"
 _DIGEST_BYTES: Final = 16
 _LARGEST_BYTES: Final = 256_000_000  # a damaged length never asks for more memory than this
 _COMPRESSION: Final = 1  # level 6 is three per cent smaller and takes twice as long

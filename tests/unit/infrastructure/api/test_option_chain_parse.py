@@ -77,8 +77,8 @@ def test_calls_and_puts_are_aligned_by_strike_whatever_the_order_of_the_rows() -
 def test_every_column_holds_what_was_sent() -> None:
     chain = parsed([row(100, "call"), row(100, "put", bid=2, ask=3, volume=8, open_interest=9, bidsize=1, asksize=2)])
     call, put = chain.calls, chain.puts
-    assert (call.bid[0], call.ask[0], call.iv[0], call.delta[0]) == (1.0, 1.2, 0.31, 0.5)
-    assert (put.bid[0], put.ask[0], put.delta[0]) == (2, 3, -0.5)
+    assert (call.bid[0], call.ask[0], call.iv[0]) == (1.0, 1.2, 0.31)
+    assert (put.bid[0], put.ask[0]) == (2, 3)
     assert [int(c[0]) for c in (call.bid_size, call.ask_size, call.volume, call.open_interest)] == [11, 12, 7, 130]
     assert [int(c[0]) for c in (put.bid_size, put.ask_size, put.volume, put.open_interest)] == [1, 2, 8, 9]
     assert call.quoted_at[0] == 1779478100.0  # the older side, seconds
@@ -176,12 +176,6 @@ def test_a_class_share_has_its_root_without_the_dot() -> None:
 )
 def test_an_implied_volatility_of_one_side_is_none(greeks: dict[str, Any] | None) -> None:
     assert parsed([row(100, "call", greeks=greeks)]).calls.iv.tolist() == [0.0]
-
-
-@pytest.mark.parametrize(("right", "delta"), [("put", 1.0), ("call", -0.2), ("call", 1.5), ("put", -1.01)])
-def test_an_impossible_delta_is_none(right: str, delta: float) -> None:
-    chain = parsed([row(100, right, greeks={"delta": delta})])
-    assert chain.columns(Right(right)).delta.tolist() == [0.0]
 
 
 def test_greeks_carry_the_latest_of_their_moments_as_utc() -> None:

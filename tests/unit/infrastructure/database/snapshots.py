@@ -47,7 +47,6 @@ def columns(strategy_draw: st.DrawFn, strikes: int) -> OptionColumns:
         volume=strategy_draw(counts),
         open_interest=strategy_draw(counts),
         iv=strategy_draw(floats),
-        delta=strategy_draw(floats),
         quoted_at=strategy_draw(floats),
     )
 
@@ -126,9 +125,7 @@ snapshots = st.builds(
 def _side(bid: list[float]) -> OptionColumns:
     numbers, counts = np.array(bid), np.full(len(bid), 7, dtype=np.int64)
     present = np.ones(len(bid), dtype=np.bool_)
-    return OptionColumns(
-        present, numbers, numbers + 0.1, counts, counts, counts, counts, numbers / 9, -numbers, numbers
-    )
+    return OptionColumns(present, numbers, numbers + 0.1, counts, counts, counts, counts, numbers / 9, numbers)
 
 
 def ibm_snapshot() -> MarketSnapshot:
