@@ -224,7 +224,7 @@ def test_a_lone_contract_is_an_answer_with_every_reservation():
 
 def test_a_strike_far_from_the_stock_alone_has_no_answer():
     error = refused(evaluate(sent_event(snapshot(), lambda row: row if row["strike"] == 70.0 else None)))
-    assert error.message == NO_USABLE_QUOTE
+    assert error.message == "IBM: the stock is at 100, the strikes of 2026-05-22 run from 70 to 70"
 
 
 # Extremes
@@ -259,7 +259,7 @@ def test_a_one_cent_stock_whose_lowest_strike_is_fifty_cents_has_no_answer():
         row | {"strike": 0.5, "option_type": "put", "bid": 0.45, "ask": 0.55},
     ]
     error = refused(evaluate(replace(given, chains=tuple(reread(each, listed) for each in given.chains))))
-    assert error.message == NO_USABLE_QUOTE
+    assert error.message == "IBM: the stock is at 0.01, the strikes of 2026-05-22 run from 0.5 to 0.5"
 
 
 def test_quotes_of_a_nickel_bid_and_twenty_dollars_asked_have_no_answer():
@@ -294,13 +294,23 @@ def test_nonsense_in_the_providers_volatilities_changes_nothing(greeks):
     assert document(sent(snapshot(), lambda row: row | {"greeks": greeks})) == document(sent(snapshot()))
 
 
-@pytest.mark.parametrize("amount", [99.0, 150.0, 1e6])
-def test_a_dividend_as_large_as_the_stock_that_the_options_know_nothing_of_is_not_believed(amount):
-    analysis = analysed(replace(sent(snapshot()), dividends=(Dividend(date(2026, 5, 18), amount),)))
-    assert analysis.implied_move.forward == pytest.approx(100.0, abs=0.1)
-    assert analysis.implied_move.event_move_pct == pytest.approx(EVENT_MOVE_PCT, rel=0.03)
-    assert "dividend_in_window" in analysis.flags
-    assert not analysis.tradeable
+@pytest.mark.parametrize("day", [date(2026, 5, 18), date(2026, 6, 1)])
+@pytest.mark.parametrize("amount", [50.0, 100.0, 1e6])
+def test_a_dividend_of_half_the_stock_or_more_contradicts_its_price(day, amount):
+    error = refused(evaluate(replace(sent(snapshot()), dividends=(Dividend(day, amount),))))
+    assert (error.code, error.message) == (
+        ErrorCode.INVALID,
+        f"IBM: dividends of {amount:g} to come on a stock of 100; one of the two is wrong",
+    )
+
+
+@pytest.mark.parametrize("price", [10.0, 1000.0])
+def test_a_stock_far_from_every_strike_is_refused_as_after_an_unadjusted_split(price):
+    market = sent(snapshot())
+    quote = replace(market.quote, bid=price - 0.01, ask=price + 0.01, last=price)
+    error = refused(evaluate(replace(market, quote=quote)))
+    assert error.code is ErrorCode.INVALID
+    assert error.message.startswith(f"IBM: the stock is at {price:g}, the strikes of 2026-05-22 run from ")
 
 
 # Times

@@ -27,6 +27,9 @@ from ivcrush.domain.types import AnalysisRequest, MarketSnapshot
 
 # Further out, ambient variance swallows the event and the next report is near.
 LONGEST_DAYS = 110
+# A stock is never listed without strikes near its price, and never pays half of itself within months.
+FURTHEST_FROM_STRIKES = 1.3
+LARGEST_DIVIDENDS = 0.5
 FAT_TAILED_BEND = 0.03
 SUSPECT_ERRORS = 3.0
 # An event worth suspecting has the variance of this many ordinary sessions.
@@ -81,12 +84,27 @@ def _read(snapshot: MarketSnapshot, timing: Timing, flags: tuple[str, ...]) -> R
     spot = snapshot.quote.spot()
     if isinstance(spot, Err):
         return spot
+    contradiction = _contradiction(snapshot, spot.value, expiration.value)
+    if contradiction is not None:
+        return err(ErrorCode.INVALID, f"{request.ticker}: {contradiction}")
     surfaces, excluded = _usable_surfaces(snapshot, spot.value, timing, reaction, expiration.value)
     setting = _setting(request, _Session(timing, reaction, spot.value), surfaces, expiration.value)
     if isinstance(setting, Err):
         return setting
     flags += ("second_event_excluded",) if excluded else ()
     return _event_move(snapshot, setting.value, flags)
+
+
+def _contradiction(snapshot: MarketSnapshot, spot: float, expiration: date) -> str | None:
+    """Why the stock's price cannot be that of these options and dividends, as after an unadjusted split; or None."""
+    strikes = next(chain.strikes for chain in snapshot.chains if chain.expiration == expiration)
+    low, high = float(strikes[0]), float(strikes[-1])
+    if not low / FURTHEST_FROM_STRIKES <= spot <= high * FURTHEST_FROM_STRIKES:
+        return f"the stock is at {spot:g}, the strikes of {expiration} run from {low:g} to {high:g}"
+    paid = sum(each.amount for each in snapshot.dividends)
+    if paid >= LARGEST_DIVIDENDS * spot:
+        return f"dividends of {paid:g} to come on a stock of {spot:g}; one of the two is wrong"
+    return None
 
 
 def _event_expiration(snapshot: MarketSnapshot, reaction: date) -> Result[date]:
