@@ -17,7 +17,7 @@ def read_tickers(path: Path) -> tuple[Ticker, ...]:
     """Canonical tickers in their order, each once. Raises InputError naming the file, the line and the need."""
     tickers: dict[Ticker, None] = {}
     for number, line in enumerate(_text(path).splitlines(), 1):
-        for word in line.split("#", 1)[0].replace(",", " ").split():
+        for word in filter(None, map(str.strip, line.split("#", 1)[0].split(","))):
             ticker = parse_ticker(word)
             if isinstance(ticker, Err):
                 raise InputError(f"{path}, line {number}: {ticker.error.message}")

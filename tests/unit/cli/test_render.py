@@ -108,8 +108,8 @@ def test_a_simulated_result_says_so_first_even_when_it_failed() -> None:
 def test_the_table_of_a_batch_ranks_rows_above_failures_and_totals() -> None:
     lines = render_batch(batch([ANALYSIS, without("history", "vrp", "execution")], [FAILURE]), TABLE).splitlines()
     assert lines[0].split()[:3] == ["ticker", "report", "event"]
-    assert " ".join(lines[1].split()) == "XYZ 2026-05-20 AMC 4.45 % 8.55 % 0.52 0.60 to 1.10 12 % good skip"
-    assert " ".join(lines[2].split()) == "XYZ 2026-05-20 AMC 4.45 % n/a n/a n/a n/a n/a skip"
+    assert " ".join(lines[1].split()) == "XYZ 2026-05-20 AMC 4.45 % 8.55 % 0.52 0.60 to 1.10 12 % good skip -"
+    assert " ".join(lines[2].split()) == "XYZ 2026-05-20 AMC 4.45 % n/a n/a n/a n/a n/a skip -"
     assert lines[3:] == ["BAD: NODATA: XYZ: 3 past moves, 4 needed", "", "3 total, 2 analysed"]
     assert render_batch(batch([], [FAILURE]), TABLE).splitlines()[-1] == "1 total, 0 analysed"
 

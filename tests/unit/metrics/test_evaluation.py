@@ -171,7 +171,7 @@ def test_cheap_options_are_flagged_for_the_other_side():
     # Past moves of 9 % against an implied 4.95 %.
     analysis = evaluated(past_moves_pct=(9.0, -9.0) * 6)
     assert "long_volatility" in analysis.flags
-    assert any("buying volatility is the better side" in reason for reason in analysis.reasons)
+    assert any("options look cheap against this company's past" in reason for reason in analysis.reasons)
     assert not analysis.tradeable
 
 

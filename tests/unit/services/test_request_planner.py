@@ -118,7 +118,7 @@ async def test_a_named_date_needs_no_provider(desk):
 async def test_a_named_session_wins_over_the_calendars(desk):
     request = await planned(desk.run(), "AAPL", timing=Timing.BMO, past=(Timing.AMC,) * 8)
     assert (request.report_date, request.timing) == (date(2026, 5, 18), Timing.BMO)
-    assert request.flags == ()
+    assert (request.status, request.flags) == (DateStatus.UNKNOWN, ("session_not_in_calendar",))
 
 
 async def test_the_calendars_session_wins_over_the_companys_own_past(desk):

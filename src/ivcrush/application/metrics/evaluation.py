@@ -191,4 +191,4 @@ def _remarks(vrp: Result[VrpResult], flags: tuple[str, ...]) -> Iterator[str]:
     if isinstance(vrp, Ok):
         yield f"the largest past move was {vrp.value.tail_ratio:.1f} times the mean; a short straddle has no floor"
     if "long_volatility" in flags:
-        yield "options look cheap against this company's past: buying volatility is the better side"
+        yield "options look cheap against this company's past: nothing for a seller here"

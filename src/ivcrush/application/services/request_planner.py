@@ -72,7 +72,7 @@ class RequestPlanner:
                 f"{question.ticker}: no report known after {as_of:%Y-%m-%d}; name it with --earnings-date",
             )
         if question.timing is not None:
-            report = replace(report, timing=question.timing)
+            report = _in_session(report, question.timing)
         return Ok(_request(_with_session(report, past_sessions, calendar), question, expected))
 
     async def _expected(
@@ -138,6 +138,14 @@ def _named(ticker: Ticker, report_date: date, expected: Sequence[ScheduledReport
     near = any(abs(report.report_date - report_date) <= NEXT_REPORT_AFTER for report in expected)
     flags = ("date_not_in_calendar",) if near else ()
     return ScheduledReport(ticker, report_date, Timing.UNKNOWN, DateStatus.UNKNOWN, ReportSource.ARGUMENT, flags=flags)
+
+
+def _in_session(report: ScheduledReport, timing: Timing) -> ScheduledReport:
+    """The trader's session; the calendar's word is no confirmation where it names another one."""
+    if report.timing in (Timing.UNKNOWN, timing):
+        return replace(report, timing=timing)
+    flags = (*report.flags, "session_not_in_calendar")
+    return replace(report, timing=timing, status=DateStatus.UNKNOWN, flags=flags)
 
 
 def _with_session(

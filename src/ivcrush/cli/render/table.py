@@ -31,7 +31,18 @@ def analysis_table(document: Document, style: Style) -> str:
 def batch_table(document: Document, style: Style) -> str:
     """A row an analysis, ranked, then the failures and the totals."""
     analyses, failures = _parts(document, "analyses"), _parts(document, "failures")
-    head = ("ticker", "report", "event move", "past mean", "ratio", "90 % interval", "P(>1)", "execution", "verdict")
+    head = (
+        "ticker",
+        "report",
+        "event move",
+        "past mean",
+        "ratio",
+        "90 % interval",
+        "P(>1)",
+        "execution",
+        "verdict",
+        "flags",
+    )
     rows = [_batch_row(analysis, style) for analysis in analyses]
     lines = [_SIMULATED, ""] if style.simulated else []
     lines += aligned([head, *rows]) if rows else []
@@ -195,6 +206,10 @@ def _verdict(document: Document, style: Style) -> Iterator[str]:
     reasons = document["reasons"]
     assert isinstance(reasons, list)
     yield from (f"  {_text(reason)}" for reason in reasons)
+    flags = document["flags"]
+    assert isinstance(flags, list)
+    if flags:
+        yield f"  flags: {', '.join(map(_text, flags))}"
 
 
 def _batch_row(analysis: Document, style: Style) -> tuple[str, ...]:
@@ -212,7 +227,14 @@ def _batch_row(analysis: Document, style: Style) -> tuple[str, ...]:
         _percent(vrp["probability_above_one"]) if "error" not in vrp else "n/a",
         _text(execution["tier"]) if "error" not in execution else "n/a",
         _colored(verdict + (", tradeable" if analysis["tradeable"] is True else ""), _COLORS.get(verdict, "0"), style),
+        _flag_count(analysis),
     )
+
+
+def _flag_count(analysis: Document) -> str:
+    flags = analysis["flags"]
+    assert isinstance(flags, list)
+    return str(len(flags)) if flags else "-"
 
 
 def _line(label: str, value: str) -> str:
