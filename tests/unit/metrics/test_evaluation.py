@@ -81,7 +81,7 @@ def test_a_ratio_that_chance_explains_is_not_tradeable():
     # Four past moves of 2.5 % on average: the ratio is 1.99, but four moves say little.
     analysis = evaluated(past_moves_pct=(2.6, 2.4, -2.6, 2.4))
     (objection,) = objections(analysis)
-    assert objection.startswith("against: after costs the ratio lies between 0.9")
+    assert objection.startswith("against: after costs the shrunk ratio lies between 0.9")
     assert analysis.recommendation is Recommendation.GOOD
     assert not analysis.tradeable
 

@@ -174,7 +174,7 @@ def _after_cost(
         return
     kept = execution.value.net_event_move_pct / implied.event_move_pct
     low, high = (bound * kept for bound in vrp.value.interval_90)
-    yield low > 1, f"after costs the ratio lies between {low:.2f} and {high:.2f} (90 %)"
+    yield low > 1, f"after costs the shrunk ratio lies between {low:.2f} and {high:.2f} (90 %)"
 
 
 def _assumed(request: AnalysisRequest, timing: Timing) -> Iterator[str]:
