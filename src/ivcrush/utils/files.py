@@ -27,6 +27,15 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644) -> Result[None]:
     return Ok(None)
 
 
+def sync_directory(directory: Path) -> None:
+    """Make a new name in a directory survive a power loss. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _obstacle(path: Path) -> str | None:
     try:
         kind = os.lstat(path).st_mode
@@ -53,16 +62,7 @@ def _replace(path: Path, data: bytes, mode: int) -> None:
         with suppress(OSError):
             unfinished.unlink()
         raise
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Makes the new name survive a power loss."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path.parent)
 
 
 def _failure(path: Path, reason: str) -> Err:

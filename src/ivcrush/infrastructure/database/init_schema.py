@@ -15,7 +15,8 @@ from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.infrastructure.database.connection import Database, connect
 from ivcrush.infrastructure.database.failures import file_failure, storage_failure, unusable
 from ivcrush.infrastructure.database.migrations import APPLICATION_ID, MIGRATIONS, TABLES, migrate, schema_version
-from ivcrush.infrastructure.database.private_files import make_private_directory, make_private_file, sync_directory
+from ivcrush.infrastructure.database.private_files import make_private_directory, make_private_file
+from ivcrush.utils.files import sync_directory
 
 # Below this size quick_check costs a few milliseconds and runs at every opening; above it, the damage that it finds is
 # found by the query that meets it.

@@ -14,12 +14,3 @@ def make_private_directory(directory: Path) -> None:
 def make_private_file(path: Path) -> None:
     """Make an empty file, mode 0600 (SQLite's -wal and -shm follow it); an existing one stays. Raises OSError."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-
-
-def sync_directory(directory: Path) -> None:
-    """Make a new name in a directory survive a power loss. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
