@@ -95,10 +95,60 @@ _FIRST: Final[Migration] = (
     ) STRICT, WITHOUT ROWID""",
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST,)
+# Many companies in one run, what a cut run had done, and when everybody's dates were last asked for.
+_SECOND: Final[Migration] = (
+    # `conditions` is whatever makes two runs the same question; a run without `ended_at` is under way or was cut.
+    """CREATE TABLE batch_runs (
+        run_id TEXT PRIMARY KEY,
+        command TEXT NOT NULL CHECK (command <> ''),
+        conditions TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        ended_at TEXT CHECK (ended_at >= started_at),
+        complete INTEGER NOT NULL DEFAULT 0 CHECK (complete IN (0, 1)),
+        exit_code INTEGER
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX batch_runs_by_start ON batch_runs (started_at)",
+    # A row of the input. With an analysis it is done, with an error it failed, with neither it was not reached.
+    """CREATE TABLE batch_items (
+        run_id TEXT NOT NULL REFERENCES batch_runs,
+        position INTEGER NOT NULL CHECK (position >= 0),
+        question TEXT NOT NULL,
+        analysis INTEGER REFERENCES analysis_log (number),
+        error_code TEXT CHECK (error_code <> ''),
+        error_message TEXT,
+        ended_at TEXT,
+        PRIMARY KEY (run_id, position),
+        CHECK (analysis IS NULL OR error_code IS NULL),
+        CHECK ((error_code IS NULL) = (error_message IS NULL)),
+        CHECK ((ended_at IS NULL) = (analysis IS NULL AND error_code IS NULL))
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE UNIQUE INDEX batch_items_by_question ON batch_items (run_id, question)",
+    # The whole calendar of one source, asked for at once.
+    """CREATE TABLE calendar_refreshes (
+        source TEXT PRIMARY KEY,
+        refreshed_at TEXT NOT NULL,
+        reports INTEGER NOT NULL CHECK (reports >= 0)
+    ) STRICT, WITHOUT ROWID""",
+    # What is known of a company beside its reports; every fact with the moment it was learned.
+    """CREATE TABLE companies (
+        ticker TEXT PRIMARY KEY,
+        last_backfill TEXT,
+        market_cap_millions REAL CHECK (market_cap_millions > 0),
+        market_cap_at TEXT,
+        CHECK ((market_cap_millions IS NULL) = (market_cap_at IS NULL))
+    ) STRICT, WITHOUT ROWID""",
+    "INSERT INTO companies (ticker, last_backfill) SELECT ticker, last_backfill FROM ticker_metadata",
+    "DROP TABLE ticker_metadata",
+    "ALTER TABLE companies RENAME TO ticker_metadata",
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _SECOND)
 TABLES: Final = frozenset(
     {
         "analysis_log",
+        "batch_items",
+        "batch_runs",
+        "calendar_refreshes",
         "daily_bars",
         "dividends",
         "earnings_calendar",

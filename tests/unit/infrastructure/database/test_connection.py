@@ -11,7 +11,7 @@ from ivcrush.infrastructure.database.connection import Database, connect
 from ivcrush.infrastructure.database.failures import file_failure, storage_failure
 from ivcrush.infrastructure.database.init_schema import init_database
 
-INSERT = "INSERT INTO ticker_metadata VALUES (?, 'x')"
+INSERT = "INSERT INTO ticker_metadata (ticker, last_backfill) VALUES (?, 'x')"
 
 
 def tickers(database: Database) -> tuple[str, ...]:
@@ -104,13 +104,14 @@ def test_a_row_that_some_other_hand_spoiled_is_damage_and_not_a_crash(database: 
 
 
 def test_a_page_spoiled_under_an_open_database_is_found_by_the_query_or_the_check(database: Database) -> None:
-    for number in range(400):
-        name = f"T{number}"
-        database.write(lambda connection, name=name: connection.execute(INSERT, (name,)))  # type: ignore[misc]
+    database.write(lambda connection: connection.execute(INSERT, ("IBM",)))
+    where = database.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'ticker_metadata'", (), lambda row: row[0])
+    assert isinstance(where, Ok)
     path = database.path
     database.close()
     content = bytearray(path.read_bytes())
-    content[6 * 4096 :] = b"\x5a" * (len(content) - 6 * 4096)
+    begin = (where.value[0] - 1) * 4096
+    content[begin : begin + 4096] = b"\x5a" * 4096
     path.write_bytes(content)
     spoiled = Database(path, connect(path, 0.1))
     error = failure(spoiled.check())

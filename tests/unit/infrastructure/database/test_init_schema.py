@@ -63,7 +63,9 @@ def test_a_process_that_was_faster_wins_and_its_rows_stay(tmp_path: Path) -> Non
     path = tmp_path / "ivcrush.db"
     winner = init_database(path)
     assert isinstance(winner, Ok)
-    winner.value.write(lambda connection: connection.execute("INSERT INTO ticker_metadata VALUES ('IBM', 'x')"))
+    winner.value.write(
+        lambda connection: connection.execute("INSERT INTO ticker_metadata (ticker, last_backfill) VALUES ('IBM', 'x')")
+    )
     init_schema._create(path, 1.0)  # what a slower process does that saw no file a moment ago
     assert winner.value.rows("SELECT ticker FROM ticker_metadata", (), lambda row: row[0]) == Ok(("IBM",))
     winner.value.close()

@@ -244,7 +244,8 @@ class TestPrices:
             )
 
     def test_a_closed_file_system_is_an_answer_and_not_a_crash(self, database: Database) -> None:
-        database.write(lambda connection: connection.execute("INSERT INTO ticker_metadata VALUES ('IBM', 'long ago')"))
+        spoiled = "INSERT INTO ticker_metadata (ticker, last_backfill) VALUES ('IBM', 'long ago')"
+        database.write(lambda connection: connection.execute(spoiled))
         found = PricesRepository(database).last_backfill(IBM)
         assert isinstance(found, Err)
         assert found.error.code is ErrorCode.DBERROR
