@@ -26,8 +26,8 @@ def told(desk, ticker, *rows):
     desk.market.replay("/query", asked, body.encode(), content_type="application/x-download")
 
 
-async def plan(run, ticker="NFLX", as_of=FRIDAY_AFTERNOON, past=(), **question):
-    return await run.planner.plan(ReportQuestion(Ticker(ticker), **question), as_of, past, CALENDAR)
+async def plan(run, ticker="NFLX", as_of=FRIDAY_AFTERNOON, past=(), ask=True, **question):
+    return await run.planner.plan(ReportQuestion(Ticker(ticker), **question), as_of, past, CALENDAR, ask=ask)
 
 
 async def planned(run, *args, **kwargs):
@@ -75,6 +75,34 @@ async def test_without_a_stored_date_a_provider_that_is_down_is_the_answer(desk)
     result = await plan(desk.run())
     assert isinstance(result, Err)
     assert result.error.code is ErrorCode.EXTERNAL
+
+
+@pytest.mark.parametrize(("days", "flags"), [(7, ()), (8, ("calendar_not_refreshed",))])
+async def test_one_of_many_spends_no_call_and_takes_a_stored_date_of_any_age_flagged_after_seven_days(
+    desk, days, flags
+):
+    told(desk, "NFLX", ("2026-06-10", "post-market"))
+    await planned(desk.run())
+    later = FRIDAY_AFTERNOON + timedelta(days)
+    request = await planned(desk.run(now=later, refresh=True), as_of=later, ask=False)
+    assert (request.report_date, request.source) == (date(2026, 6, 10), ReportSource.STORED)
+    assert request.flags == flags
+    assert desk.asked("EARNINGS_CALENDAR") == 1
+
+
+async def test_one_of_many_without_a_stored_date_has_none_and_spends_no_call_to_find_it(desk):
+    result = await plan(desk.run(), ask=False)
+    assert isinstance(result, Err)
+    assert result.error.code is ErrorCode.NODATA
+    assert desk.market.log() == ()
+
+
+async def test_one_of_many_whose_date_is_named_takes_the_session_of_the_stored_calendar(desk):
+    told(desk, "NFLX", ("2026-06-10", "post-market"))
+    await planned(desk.run())
+    request = await planned(desk.run(), report_date=date(2026, 6, 10), ask=False)
+    assert (request.timing, request.source) == (Timing.AMC, ReportSource.ARGUMENT)
+    assert desk.asked("EARNINGS_CALENDAR") == 1
 
 
 async def test_date_and_session_named_by_the_trader_ask_nobody(desk):

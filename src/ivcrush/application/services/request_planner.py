@@ -53,15 +53,22 @@ class RequestPlanner:
         self._refresh = refresh
 
     async def plan(
-        self, question: ReportQuestion, as_of: datetime, past_sessions: Sequence[Timing], calendar: MarketCalendar
+        self,
+        question: ReportQuestion,
+        as_of: datetime,
+        past_sessions: Sequence[Timing],
+        calendar: MarketCalendar,
+        *,
+        ask: bool = True,
     ) -> Result[AnalysisRequest]:
         """The report to analyse as seen at `as_of`; `past_sessions` are the company's own, newest first.
 
-        Errors: NODATA where no coming report is known, DBERROR, and the provider's. Whether a named date is already
-        over is not asked here.
+        Without `ask` the provider is left alone and stored rows are all there is, flagged where they are old: a list
+        of companies has one calendar for all. Errors: NODATA where no coming report is known, DBERROR, and the
+        provider's. Whether a named date is already over is not asked here.
         """
         named = question.report_date
-        found = await self._expected(question, as_of, calendar)
+        found = await self._expected(question, as_of, calendar, ask=ask)
         if isinstance(found, Err) and named is None:
             return found
         expected = () if isinstance(found, Err) else found.value
@@ -76,7 +83,7 @@ class RequestPlanner:
         return Ok(_request(_with_session(report, past_sessions, calendar), question, expected))
 
     async def _expected(
-        self, question: ReportQuestion, as_of: datetime, calendar: MarketCalendar
+        self, question: ReportQuestion, as_of: datetime, calendar: MarketCalendar, *, ask: bool
     ) -> Result[tuple[ScheduledReport, ...]]:
         """What is expected around and after a moment: stored where that is fresh and answers, else asked and stored.
 
@@ -94,7 +101,10 @@ class RequestPlanner:
         answered = _answered(question, stored.value, as_of, calendar)
         nothing_asked = question.report_date is not None and question.timing is not None
         if nothing_asked or (answered and fresh and not self._refresh):
-            return Ok(tuple(replace(report, source=ReportSource.STORED) for report in stored.value))
+            return Ok(tuple(map(_from_store, stored.value)))
+        if not ask:
+            read = _from_store if fresh else _unrefreshed
+            return Ok(tuple(map(read, stored.value)))
         told = await self._provider.scheduled_reports(ticker)
         if isinstance(told, Err):
             if not stored.value:
@@ -114,8 +124,12 @@ def _answered(
     return _coming(stored, as_of, calendar) is not None
 
 
+def _from_store(report: ScheduledReport) -> ScheduledReport:
+    return replace(report, source=ReportSource.STORED)
+
+
 def _unrefreshed(report: ScheduledReport) -> ScheduledReport:
-    return replace(report, source=ReportSource.STORED, flags=(*report.flags, "calendar_not_refreshed"))
+    return replace(_from_store(report), flags=(*report.flags, "calendar_not_refreshed"))
 
 
 def _coming(expected: Sequence[ScheduledReport], as_of: datetime, calendar: MarketCalendar) -> ScheduledReport | None:
