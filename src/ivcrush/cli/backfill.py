@@ -19,6 +19,7 @@ from ivcrush.cli.analyze import unique_tickers
 from ivcrush.cli.command import Outcome, Style, UsageError
 from ivcrush.cli.exit_codes import exit_of_run
 from ivcrush.cli.failures import EVERYBODY, labelled_failure, stderr_lines
+from ivcrush.cli.locked import alone
 from ivcrush.cli.render.documents import render_rows
 from ivcrush.cli.ticker_file import read_tickers
 from ivcrush.config import rules
@@ -82,8 +83,7 @@ async def execute(plan: Plan, container: Container, style: Style) -> Outcome:
     """Print the plan, or take the run lock and fetch."""
     if plan.dry_run:
         return _planned(plan, container, style)
-    with container.run_lock() as lock:
-        held = lock.acquire(f"backfill, run {correlation_id()}, since {moment(container.clock.now())}")
+    with alone(container, "backfill") as held:
         if isinstance(held, Err):
             return Outcome("", exit_of_run(0, 0, [held.error]), (held.error.message,))
         calendar = await container.backfill.refresh_calendar() if plan.calendar else Ok(0)
