@@ -1,7 +1,8 @@
 """One SQLite connection, usable from any thread: every read and write of the database goes through here.
 
 WAL with `synchronous=FULL`: what was committed survives a power loss. It never begins a write with a plain BEGIN (a
-read that turns into a write fails at once, whatever the timeout) and never lets an sqlite3 exception out.
+read that turns into a write fails at once, whatever the timeout), never writes outside the gate, and never lets an
+sqlite3 exception out.
 """
 
 import sqlite3
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ivcrush.domain.errors import Ok, Result
-from ivcrush.infrastructure.database.failures import storage_failure, unusable
+from ivcrush.infrastructure.database.failures import file_failure, storage_failure, unusable
+from ivcrush.infrastructure.database.write_gate import WriteGate
 
 T = TypeVar("T")
 Row = tuple[Any, ...]  # what SQLite hands out; the `parse` of each query makes it a domain value
@@ -59,9 +61,10 @@ def select(
 class Database:
     """An open database whose schema is known to be ours and current; see `init_schema` for opening one."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, gate: WriteGate) -> None:
         self.path = path
         self._connection = connection
+        self._gate = gate
         self._lock = threading.RLock()
 
     def rows(self, sql: str, parameters: Sequence[object], parse: Callable[[Row], T]) -> Result[tuple[T, ...]]:
@@ -75,10 +78,12 @@ class Database:
     def write(self, work: Callable[[sqlite3.Connection], T]) -> Result[T]:
         """Run `work` in one transaction: all of it is kept, or nothing. Errors: DBERROR."""
         try:
-            with self._lock:
+            with self._lock, self._gate:  # COMMIT checkpoints by itself now and then: that happens inside, too
                 return Ok(self._transaction(work))
         except sqlite3.DatabaseError as error:
             return storage_failure(error, self.path)
+        except OSError as error:
+            return file_failure(error, self.path)
 
     def check(self) -> Result[None]:
         """Read every page and index once (SQLite's quick_check): about a second per GB cached.
@@ -94,7 +99,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connection; closing twice does nothing."""
-        with self._lock:
+        with self._lock:  # no gate: SQLite checkpoints here only where it finds itself alone with the file
             self._connection.close()
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:

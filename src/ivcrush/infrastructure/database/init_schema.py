@@ -16,6 +16,7 @@ from ivcrush.infrastructure.database.connection import Database, connect
 from ivcrush.infrastructure.database.failures import file_failure, storage_failure, unusable
 from ivcrush.infrastructure.database.migrations import APPLICATION_ID, MIGRATIONS, TABLES, migrate, schema_version
 from ivcrush.infrastructure.database.private_files import make_private_directory, make_private_file
+from ivcrush.infrastructure.database.write_gate import WriteGate
 from ivcrush.utils.files import sync_directory
 
 # Below this size quick_check costs a few milliseconds and runs at every opening; above it, the damage that it finds is
@@ -74,16 +75,18 @@ def _open(path: Path, busy_timeout_s: float) -> Result[Database]:
         connection = connect(path, busy_timeout_s)
     except sqlite3.DatabaseError as error:
         return storage_failure(error, path)
+    gate = WriteGate(path, busy_timeout_s)
     try:
-        refusal = _identify(connection, path)
+        refusal = _identify(connection, path, gate)
         size_bytes = connection.execute(_SIZE).fetchone()[0]
     except sqlite3.DatabaseError as error:
-        connection.close()
-        return storage_failure(error, path)
+        refusal = storage_failure(error, path)
+    except OSError as error:
+        refusal = file_failure(error, path)
     if refusal is not None:
         connection.close()
         return refusal
-    database = Database(path, connection)
+    database = Database(path, connection, gate)
     if size_bytes <= CHECKED_AT_OPENING_BYTES:
         checked = database.check()
         if isinstance(checked, Err):
@@ -92,8 +95,8 @@ def _open(path: Path, busy_timeout_s: float) -> Result[Database]:
     return Ok(database)
 
 
-def _identify(connection: sqlite3.Connection, path: Path) -> Err | None:
-    """Whether the file is ours; migrated where it is old. Raises sqlite3.DatabaseError."""
+def _identify(connection: sqlite3.Connection, path: Path, gate: WriteGate) -> Err | None:
+    """Whether the file is ours; migrated where it is old. Raises sqlite3.DatabaseError, OSError (the gate's file)."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         return unusable(path, "another program's database", "name another path", "foreign")
     version = schema_version(connection)
@@ -104,7 +107,8 @@ def _identify(connection: sqlite3.Connection, path: Path) -> Err | None:
             reason="newer_schema",
             path=str(path),
         )
-    _make_ready_to_write(connection)
+    with gate:
+        _make_ready_to_write(connection)
     names = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if missing := sorted(TABLES - names):
         return unusable(path, f"table {missing[0]} is missing", "restore a backup", "corrupt")

@@ -10,6 +10,7 @@ from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok
 from ivcrush.infrastructure.database.connection import Database, connect
 from ivcrush.infrastructure.database.failures import file_failure, storage_failure
 from ivcrush.infrastructure.database.init_schema import init_database
+from ivcrush.infrastructure.database.write_gate import WriteGate
 
 INSERT = "INSERT INTO ticker_metadata (ticker, last_backfill) VALUES (?, 'x')"
 
@@ -113,7 +114,7 @@ def test_a_page_spoiled_under_an_open_database_is_found_by_the_query_or_the_chec
     begin = (where.value[0] - 1) * 4096
     content[begin : begin + 4096] = b"\x5a" * 4096
     path.write_bytes(content)
-    spoiled = Database(path, connect(path, 0.1))
+    spoiled = Database(path, connect(path, 0.1), WriteGate(path, 0.1))
     error = failure(spoiled.check())
     assert (error.code, error.about("reason")) == (ErrorCode.DBERROR, "corrupt")
     assert failure(spoiled.rows("SELECT ticker FROM ticker_metadata", (), tuple)).about("reason") == "corrupt"

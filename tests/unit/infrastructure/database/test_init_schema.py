@@ -36,7 +36,8 @@ def test_a_missing_file_is_made_with_its_directories_for_its_owner_only(tmp_path
     opened = init_database(path)
     assert isinstance(opened, Ok)
     opened.value.write(lambda connection: connection.execute("DELETE FROM dividends"))
-    assert {entry.name for entry in path.parent.iterdir()} == {"ivcrush.db", "ivcrush.db-wal", "ivcrush.db-shm"}
+    names = {entry.name for entry in path.parent.iterdir()}
+    assert names == {"ivcrush.db", "ivcrush.db-wal", "ivcrush.db-shm", "ivcrush.db.gate"}
     assert {stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()} == {0o600}
     assert [stat.S_IMODE(made.stat().st_mode) for made in (tmp_path / "a", path.parent)] == [0o700, 0o700]
     opened.value.close()
@@ -69,7 +70,7 @@ def test_a_process_that_was_faster_wins_and_its_rows_stay(tmp_path: Path) -> Non
     init_schema._create(path, 1.0)  # what a slower process does that saw no file a moment ago
     assert winner.value.rows("SELECT ticker FROM ticker_metadata", (), lambda row: row[0]) == Ok(("IBM",))
     winner.value.close()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["ivcrush.db"]
+    assert {entry.name for entry in tmp_path.iterdir()} == {"ivcrush.db", "ivcrush.db.gate"}
 
 
 def empty(path: Path) -> None:
