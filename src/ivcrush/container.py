@@ -10,6 +10,7 @@ from datetime import date, datetime
 from functools import cached_property
 
 from ivcrush.application.services.analyzer import Analyzer, AnalyzerSettings
+from ivcrush.application.services.calendar_refresh import CalendarRefresh
 from ivcrush.application.services.company_history import CompanyHistory
 from ivcrush.application.services.history_backfill import HistoryBackfill
 from ivcrush.application.services.request_planner import RequestPlanner
@@ -175,6 +176,11 @@ class Container:
     def planner(self) -> RequestPlanner:
         """Finds the coming report."""
         return RequestPlanner(self.earnings, self.earnings_store, now=self.clock.now, refresh=self._options.refresh)
+
+    @cached_property
+    def calendar_refresh(self) -> CalendarRefresh:
+        """Asks for everybody's coming reports, once a day."""
+        return CalendarRefresh(self.earnings, self.earnings_store, now=self.clock.now, force=self._options.refresh)
 
     @cached_property
     def backfill(self) -> HistoryBackfill:

@@ -133,7 +133,8 @@ def test_what_one_run_learns_the_next_run_knows(tmp_path: Path) -> None:
     assert PricesRepository(first).save_history(ibm, [move], [missing], [bar], through=NOW.date(), saved_at=NOW) == Ok(
         None
     )
-    assert EarningsRepository(first).save_scheduled([report], NOW) == Ok(None)
+    kept = EarningsRepository(first).save_scheduled(ibm, [report], NOW, source=ReportSource.ALPHA_VANTAGE)
+    assert kept == Ok(None)
     first.close()
     second = opened(path)
     prices, earnings = PricesRepository(second), EarningsRepository(second)

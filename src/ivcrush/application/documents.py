@@ -45,6 +45,7 @@ def analysis_document(analysis: TickerAnalysis) -> Document:
             "timing": request.timing,
             "status": request.status,
             "source": request.source,
+            "moved_from": None if request.moved_from is None else request.moved_from.isoformat(),
         },
         "expiration": analysis.implied_move.expiration.isoformat(),
         "expirations_used": [chain.expiration.isoformat() for chain in snapshot.chains],

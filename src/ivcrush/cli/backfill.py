@@ -27,7 +27,7 @@ from ivcrush.config.settings import Provider
 from ivcrush.container import Container
 from ivcrush.domain.analysis import TickerFailure
 from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result, err
-from ivcrush.domain.types import Ticker
+from ivcrush.domain.types import CalendarListing, Ticker
 from ivcrush.utils.text import printable
 from ivcrush.utils.tracing import correlation_id
 
@@ -86,7 +86,9 @@ async def execute(plan: Plan, container: Container, style: Style) -> Outcome:
     with alone(container, "backfill") as held:
         if isinstance(held, Err):
             return Outcome("", exit_of_run(0, 0, [held.error]), (held.error.message,))
-        calendar = await container.backfill.refresh_calendar() if plan.calendar else Ok(0)
+        calendar: Result[CalendarListing | None] = Ok(None)
+        if plan.calendar:
+            calendar = await container.calendar_refresh.refresh()
         results = await _fetch_all(plan, container)
     told = calendar.error if isinstance(calendar, Err) else None
     failures = (
@@ -94,7 +96,7 @@ async def execute(plan: Plan, container: Container, style: Style) -> Outcome:
         *(TickerFailure(t, r.error) for t, r in zip(plan.tickers, results, strict=True) if isinstance(r, Err)),
     )
     outcomes = [result.value for result in results if isinstance(result, Ok)]
-    calendar_rows = calendar.value if isinstance(calendar, Ok) else 0
+    calendar_rows = calendar.value.reports if isinstance(calendar, Ok) and calendar.value is not None else 0
     return Outcome(
         text=render_rows(_document(outcomes, failures, calendar_rows, container, style), "tickers", style),
         code=exit_of_run(len(outcomes) + (plan.calendar and told is None), 0, [each.error for each in failures]),

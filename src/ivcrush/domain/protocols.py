@@ -9,9 +9,11 @@ from datetime import date, datetime
 from typing import Protocol
 
 from ivcrush.domain.analysis import TickerAnalysis
+from ivcrush.domain.enums import ReportSource
 from ivcrush.domain.errors import Result
 from ivcrush.domain.market_calendar import SessionDay
 from ivcrush.domain.types import (
+    CalendarListing,
     DailyBar,
     Dividend,
     HistoricalMove,
@@ -82,12 +84,28 @@ class EarningsData(Protocol):
 class EarningsStore(Protocol):
     """Report dates and dividends kept in the database."""
 
-    def save_scheduled(self, reports: Sequence[ScheduledReport], seen_at: datetime) -> Result[None]:
-        """Keep expected reports with source, status, first and last seen; a moved date is kept beside the old one."""
+    def save_scheduled(
+        self, ticker: Ticker, reports: Sequence[ScheduledReport], seen_at: datetime, *, source: ReportSource
+    ) -> Result[None]:
+        """Keep all that a source expects of one company; a date it names no longer is kept as history."""
+        ...
+
+    def save_calendar(
+        self, reports: Sequence[ScheduledReport], seen_at: datetime, *, source: ReportSource
+    ) -> Result[int]:
+        """Keep all that a source expects of everybody; how many dates it left out that stand all the same."""
+        ...
+
+    def last_calendar(self, source: ReportSource) -> Result[CalendarListing | None]:
+        """What was last kept of a source's calendar of everybody, None for never."""
+        ...
+
+    def calendar(self, start: date, end: date) -> Result[tuple[ScheduledReport, ...]]:
+        """Everybody's current expected reports in [start, end], rising by date, then by ticker."""
         ...
 
     def scheduled(self, ticker: Ticker, start: date, end: date) -> Result[tuple[ScheduledReport, ...]]:
-        """The current expectation of reports in [start, end], rising by date."""
+        """The current expectation of one company's reports in [start, end], rising by date."""
         ...
 
     def calendar_seen_at(self, ticker: Ticker) -> Result[datetime | None]:

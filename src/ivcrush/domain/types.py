@@ -196,7 +196,10 @@ class PastReport:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledReport:
-    """A report that a company is expected to make, as one source spells it."""
+    """A report that a company is expected to make, as one source spells it.
+
+    `moved_from` is the date that the source named for it before, None where it never moved.
+    """
 
     ticker: Ticker
     report_date: date
@@ -205,6 +208,15 @@ class ScheduledReport:
     source: ReportSource
     name: str = ""
     flags: tuple[str, ...] = ()
+    moved_from: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarListing:
+    """A source's calendar of everybody as it was last kept: when, and how many reports it named."""
+
+    refreshed_at: datetime
+    reports: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +266,8 @@ class AnalysisRequest:
     """One report to analyse: everything the trader gave or the calendar knew, nothing left to find but the market.
 
     `timing` UNKNOWN means that both sessions are to be computed. `next_report_date` is the following quarter's
-    expected report, so that expirations that hold two reports are recognised.
+    expected report, so that expirations that hold two reports are recognised. `moved_from` is the date that
+    the calendar named before.
     """
 
     ticker: Ticker
@@ -265,6 +278,7 @@ class AnalysisRequest:
     expiration: date | None = None
     next_report_date: date | None = None
     flags: tuple[str, ...] = ()
+    moved_from: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from tests.unit.metrics.snapshots import snapshot
 PROMISED = {
     "": "schema ticker as_of simulated earnings expiration spot forward implied_move history vrp consistency skew "
     "term_structure execution recommendation tradeable reasons flags",
-    "earnings": "date timing status source",
+    "earnings": "date timing status source moved_from",
     "implied_move": "atm_strike straddle_cost straddle_pct jump_sigma_pct event_sigma_pct event_move_pct "
     "event_move_interval_90_pct ambient_vol_pct lower upper method flags",
     "history": "quarters measure mean_abs_pct median_abs_pct max_abs_pct inside_implied moves",
@@ -58,7 +58,7 @@ def test_the_head_says_what_was_asked(document):
     assert (document["ticker"], document["simulated"]) == ("IBM", False)
     assert document["as_of"] == "2026-05-15T15:45:00-04:00"
     assert document["earnings"] == {
-        "date": "2026-05-20", "timing": "AMC", "status": "confirmed", "source": "alpha_vantage"
+        "date": "2026-05-20", "timing": "AMC", "status": "confirmed", "source": "alpha_vantage", "moved_from": None
     }  # fmt: skip
     assert document["expiration"] == "2026-05-22"
     assert document["expirations_used"] == ["2026-05-22", "2026-05-29", "2026-06-12", "2026-06-18"]

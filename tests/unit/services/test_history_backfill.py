@@ -182,19 +182,3 @@ async def test_a_company_that_had_not_reported_by_then_says_so(desk):
     result = await fetch(desk.run(), "AAPL", as_of=datetime(2015, 1, 5, 15, 45, tzinfo=NEW_YORK))
     assert isinstance(result, Err)
     assert (result.error.code, result.error.message) == (ErrorCode.NODATA, "AAPL: no reports made by 2015-01-05")
-
-
-async def test_everybodys_coming_reports_cost_one_call(desk, world):
-    run = desk.run()
-    kept = await run.backfill.refresh_calendar()
-    assert isinstance(kept, Ok)
-    assert kept.value >= sum(world.upcoming(ticker) is not None for ticker in world.tickers) - 5
-    assert desk.asked("EARNINGS_CALENDAR") == 1
-    scheduled = run.earnings_store.scheduled(Ticker("AAPL"), date(2026, 5, 1), date(2026, 6, 30))
-    assert isinstance(scheduled, Ok)
-    assert [each.report_date for each in scheduled.value] == [date(2026, 5, 18)]
-
-
-async def test_a_calendar_that_fails_is_the_answer(desk):
-    desk.market.set_switches(Switches(faults=(FaultRule("503", path="EARNINGS_CALENDAR"),)))
-    assert isinstance(await desk.run().backfill.refresh_calendar(), Err)

@@ -205,6 +205,34 @@ async def test_a_date_that_moves_is_followed_and_the_old_one_kept_as_history(des
     assert kept == [("2026-05-20", 0), ("2026-05-27", 1)]
 
 
+async def test_a_date_that_moved_says_so_and_from_where_until_it_is_asked_for_again(desk):
+    told(desk, "NFLX", ("2026-05-20", "post-market"))
+    assert (await planned(desk.run())).moved_from is None
+    told(desk, "NFLX", ("2026-05-27", "post-market"))
+    for refresh in (True, False):
+        request = await planned(desk.run(refresh=refresh))
+        assert (request.report_date, request.moved_from) == (date(2026, 5, 27), date(2026, 5, 20))
+        assert request.flags == ("report_date_moved",)
+
+
+async def test_a_named_date_that_the_calendar_moved_to_says_so_and_any_other_does_not(desk):
+    told(desk, "NFLX", ("2026-05-20", "post-market"))
+    await planned(desk.run())
+    told(desk, "NFLX", ("2026-05-27", "post-market"))
+    assert (await planned(desk.run(refresh=True), report_date=date(2026, 5, 27))).flags == ("report_date_moved",)
+    assert (await planned(desk.run(), report_date=date(2026, 5, 20))).flags == ("date_not_in_calendar",)
+
+
+async def test_a_company_that_is_in_the_calendar_no_longer_has_no_coming_report(desk):
+    told(desk, "NFLX", ("2026-05-20", "post-market"))
+    await planned(desk.run())
+    told(desk, "NFLX")
+    assert isinstance(await plan(desk.run(refresh=True)), Err)
+    result = await plan(desk.run(), ask=False)
+    assert isinstance(result, Err)
+    assert result.error.code is ErrorCode.NODATA
+
+
 async def test_two_dates_of_one_report_are_a_conflict_and_the_earlier_is_taken(desk):
     request = await planned(desk.run(), "BF.B")
     assert "date_conflict" in request.flags

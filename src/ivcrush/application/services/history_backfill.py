@@ -97,14 +97,6 @@ class HistoryBackfill:
         bars = await self._market.daily_bars(ticker, through - timedelta(_DAYS_OF_BARS), through)
         return bars if isinstance(bars, Err) else self._prices.save_bars(ticker, bars.value, through=through)
 
-    async def refresh_calendar(self) -> Result[int]:
-        """Ask once for everybody's coming reports and keep them; how many there are."""
-        told = await self._earnings.scheduled_reports(None)
-        if isinstance(told, Err):
-            return told
-        saved = self._earnings_store.save_scheduled(told.value, self._now())
-        return saved if isinstance(saved, Err) else Ok(len(told.value))
-
     async def _bars(self, ticker: Ticker, reports: Sequence[PastReport], today: date) -> Result[_Bars]:
         oldest = min(report.report_date for report in reports) - timedelta(_DAYS_BEFORE_FIRST_REPORT)
         start = min(oldest, today - timedelta(_DAYS_OF_BARS))

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Final
 
 from ivcrush.application.metrics.session_clock import reaction_has_begun, reaction_session
 from ivcrush.domain.enums import DateStatus, ReportSource, Timing
@@ -22,6 +23,8 @@ SESSIONS_THAT_AGREE = 8
 STORED_DATE_LIFE = timedelta(days=7)
 # Quarterly reports lie further apart than this; nearer dates are spellings of the same one.
 NEXT_REPORT_AFTER = timedelta(days=45)
+# The one provider that names coming reports.
+CALENDAR_SOURCE: Final = ReportSource.ALPHA_VANTAGE
 _HORIZON = timedelta(days=400)
 _log = logging.getLogger(__name__)
 
@@ -111,8 +114,8 @@ class RequestPlanner:
                 return told
             _log.warning("%s: report date not refreshed: %s", ticker, told.error)
             return Ok(tuple(_unrefreshed(report) for report in stored.value))
-        saved = self._store.save_scheduled(told.value, self._now())
-        return saved if isinstance(saved, Err) else told
+        saved = self._store.save_scheduled(ticker, told.value, self._now(), source=CALENDAR_SOURCE)
+        return saved if isinstance(saved, Err) else self._store.scheduled(ticker, start, start + _HORIZON)
 
 
 def _answered(
@@ -180,6 +183,7 @@ def _with_session(
 
 def _request(report: ScheduledReport, question: ReportQuestion, expected: Sequence[ScheduledReport]) -> AnalysisRequest:
     after = report.report_date + NEXT_REPORT_AFTER
+    flags = report.flags if report.moved_from is None else (*report.flags, "report_date_moved")
     return AnalysisRequest(
         ticker=question.ticker,
         report_date=report.report_date,
@@ -188,5 +192,6 @@ def _request(report: ScheduledReport, question: ReportQuestion, expected: Sequen
         source=report.source,
         expiration=question.expiration,
         next_report_date=min((each.report_date for each in expected if each.report_date > after), default=None),
-        flags=report.flags,
+        flags=flags,
+        moved_from=report.moved_from,
     )

@@ -123,6 +123,9 @@ _SECOND: Final[Migration] = (
         CHECK ((ended_at IS NULL) = (analysis IS NULL AND error_code IS NULL))
     ) STRICT, WITHOUT ROWID""",
     "CREATE UNIQUE INDEX batch_items_by_question ON batch_items (run_id, question)",
+    # The dates that a company's report moved from.
+    """CREATE INDEX earnings_calendar_history
+        ON earnings_calendar (ticker) WHERE superseded_at IS NOT NULL""",
     # The whole calendar of one source, asked for at once.
     """CREATE TABLE calendar_refreshes (
         source TEXT PRIMARY KEY,

@@ -90,6 +90,7 @@ snapshots = st.builds(
         expiration=st.none() | _MARKET_DAYS,
         next_report_date=st.none() | _MARKET_DAYS,
         flags=_FLAGS,
+        moved_from=st.none() | _MARKET_DAYS,
     ),
     as_of=_MOMENTS,
     quote=st.builds(

@@ -1,6 +1,7 @@
 """The four repositories on a real file: what goes in comes out, and the past is kept."""
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -8,7 +9,15 @@ import pytest
 from ivcrush.domain.enums import DateStatus, ReportSource, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK
-from ivcrush.domain.types import DailyBar, Dividend, HistoricalMove, MissingMove, ScheduledReport, Ticker
+from ivcrush.domain.types import (
+    CalendarListing,
+    DailyBar,
+    Dividend,
+    HistoricalMove,
+    MissingMove,
+    ScheduledReport,
+    Ticker,
+)
 from ivcrush.infrastructure.database.connection import Database
 from ivcrush.infrastructure.database.init_schema import init_database
 from ivcrush.infrastructure.database.moments import utc_text
@@ -23,6 +32,7 @@ IBM, MSFT = Ticker("IBM"), Ticker("MSFT")
 MONDAY = datetime(2026, 5, 11, 9, 30, tzinfo=NEW_YORK)
 TUESDAY = MONDAY + timedelta(days=1)
 FRIDAY = date(2026, 5, 8)  # the last finished session on that Monday
+SOURCE = ReportSource.ALPHA_VANTAGE
 WHOLE = (date(2000, 1, 1), date(2099, 12, 31))
 
 
@@ -42,6 +52,17 @@ def dates(database: Database, ticker: Ticker) -> list[date]:
     return [report.report_date for report in found.value]
 
 
+def ibm_reports(store: EarningsRepository, seen_at: datetime, *days: date, timing: Timing = Timing.AMC) -> None:
+    """The source names these dates of IBM, and no others."""
+    told = [expected(IBM, day, timing) for day in days]
+    assert store.save_scheduled(IBM, told, seen_at, source=SOURCE) == Ok(None)
+
+
+def everybody(store: EarningsRepository, reports: Sequence[ScheduledReport], seen_at: datetime) -> object:
+    """The source names these reports in one whole calendar."""
+    return value(store.save_calendar(reports, seen_at, source=SOURCE))
+
+
 def history(database: Database) -> list[tuple[str, str, str, str | None]]:
     sql = "SELECT report_date, first_seen, last_seen, superseded_at FROM earnings_calendar ORDER BY number"
     found = database.rows(sql, (), lambda row: (row[0], row[1][:10], row[2][:10], row[3] and row[3][:10]))
@@ -57,13 +78,13 @@ class TestEarningsCalendar:
             for n, timing in enumerate(Timing)
             for m, status in enumerate(DateStatus)
         ]
-        assert store.save_scheduled(reports, MONDAY) == Ok(None)
+        assert everybody(store, reports, MONDAY) == 0
         assert [value(store.scheduled(report.ticker, *WHOLE)) for report in reports] == [(r,) for r in reports]
 
     def test_a_date_that_moves_supersedes_the_old_one_and_both_stay_in_the_history(self, database: Database) -> None:
         store = EarningsRepository(database)
-        store.save_scheduled([expected(IBM, date(2026, 7, 22))], MONDAY)
-        store.save_scheduled([expected(IBM, date(2026, 7, 29))], TUESDAY)
+        ibm_reports(store, MONDAY, date(2026, 7, 22))
+        ibm_reports(store, TUESDAY, date(2026, 7, 29))
         assert dates(database, IBM) == [date(2026, 7, 29)]
         assert history(database) == [
             ("2026-07-22", "2026-05-11", "2026-05-11", "2026-05-12"),
@@ -73,7 +94,7 @@ class TestEarningsCalendar:
     def test_a_date_that_moves_back_is_current_again_with_the_whole_journey_kept(self, database: Database) -> None:
         store = EarningsRepository(database)
         for number, day in enumerate((22, 29, 22)):
-            store.save_scheduled([expected(IBM, date(2026, 7, day))], MONDAY + timedelta(days=number))
+            ibm_reports(store, MONDAY + timedelta(days=number), date(2026, 7, day))
         assert dates(database, IBM) == [date(2026, 7, 22)]
         assert [row[3] for row in history(database)] == ["2026-05-12", "2026-05-13", None]
 
@@ -82,25 +103,25 @@ class TestEarningsCalendar:
     ) -> None:
         store = EarningsRepository(database)
         confirmed = expected(IBM, date(2026, 7, 22), name="IBM", status=DateStatus.CONFIRMED)
-        store.save_scheduled([expected(IBM, date(2026, 7, 22))], MONDAY)
-        store.save_scheduled([confirmed, confirmed], TUESDAY)
+        ibm_reports(store, MONDAY, date(2026, 7, 22))
+        store.save_scheduled(IBM, [confirmed, confirmed], TUESDAY, source=SOURCE)
         assert value(store.scheduled(IBM, *WHOLE)) == (confirmed,)
         assert history(database) == [("2026-07-22", "2026-05-11", "2026-05-12", None)]
 
-    def test_a_session_that_changes_on_the_same_day_is_history_too(self, database: Database) -> None:
+    def test_a_session_that_changes_on_the_same_day_is_history_too_and_no_move(self, database: Database) -> None:
         store = EarningsRepository(database)
-        store.save_scheduled([expected(IBM, date(2026, 7, 22), Timing.UNKNOWN)], MONDAY)
-        store.save_scheduled([expected(IBM, date(2026, 7, 22), Timing.BMO)], TUESDAY)
+        ibm_reports(store, MONDAY, date(2026, 7, 22), timing=Timing.UNKNOWN)
+        ibm_reports(store, TUESDAY, date(2026, 7, 22), timing=Timing.BMO)
         assert value(store.scheduled(IBM, *WHOLE)) == (expected(IBM, date(2026, 7, 22), Timing.BMO),)
         assert [row[3] for row in history(database)] == ["2026-05-12", None]
 
     @pytest.mark.parametrize(("days", "kept"), [(45, 1), (46, 2)])
-    def test_dates_up_to_45_days_apart_are_one_report_and_further_ones_the_next_quarters(
+    def test_a_date_up_to_45_days_after_a_past_one_takes_its_place_and_a_further_one_is_the_next_quarters(
         self, database: Database, days: int, kept: int
     ) -> None:
         store = EarningsRepository(database)
-        store.save_scheduled([expected(IBM, date(2026, 7, 1))], MONDAY)
-        store.save_scheduled([expected(IBM, date(2026, 7, 1) + timedelta(days))], TUESDAY)
+        ibm_reports(store, MONDAY, date(2026, 5, 1))
+        ibm_reports(store, TUESDAY, date(2026, 5, 1) + timedelta(days))
         assert len(dates(database, IBM)) == kept
 
     def test_two_spellings_with_two_dates_are_both_kept_with_their_flags(self, database: Database) -> None:
@@ -110,37 +131,159 @@ class TestEarningsCalendar:
             expected(bfb, date(2026, 6, 10), flags=("date_conflict",)),
         )
         store = EarningsRepository(database)
-        store.save_scheduled(both, MONDAY)
-        store.save_scheduled(both, TUESDAY)
+        everybody(store, both, MONDAY)
+        everybody(store, both, TUESDAY)
         assert value(store.scheduled(bfb, *WHOLE)) == both
 
-    def test_what_one_list_says_of_a_company_leaves_other_companies_alone(self, database: Database) -> None:
+    def test_what_is_said_of_a_company_leaves_other_companies_alone(self, database: Database) -> None:
         store = EarningsRepository(database)
-        store.save_scheduled([expected(IBM, date(2026, 7, 22)), expected(MSFT, date(2026, 7, 28))], MONDAY)
-        store.save_scheduled([expected(IBM, date(2026, 7, 23))], TUESDAY)
+        everybody(store, [expected(IBM, date(2026, 7, 22)), expected(MSFT, date(2026, 7, 28))], MONDAY)
+        ibm_reports(store, TUESDAY, date(2026, 7, 23))
         assert (dates(database, IBM), dates(database, MSFT)) == ([date(2026, 7, 23)], [date(2026, 7, 28)])
+
+    def test_a_row_about_another_company_than_the_one_asked_for_is_passed_over(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        store.save_scheduled(IBM, [expected(MSFT, date(2026, 7, 28))], MONDAY, source=SOURCE)
+        assert (dates(database, IBM), dates(database, MSFT)) == ([], [])
 
     def test_what_the_user_typed_is_never_stored(self, database: Database) -> None:
         store = EarningsRepository(database)
         typed = expected(IBM, date(2026, 7, 22), source=ReportSource.ARGUMENT)
-        assert store.save_scheduled([typed], MONDAY) == Ok(None)
+        assert store.save_scheduled(IBM, [typed], MONDAY, source=SOURCE) == Ok(None)
+        assert everybody(store, [typed], MONDAY) == 0
         assert dates(database, IBM) == []
 
     def test_a_clock_that_went_back_breaks_no_order(self, database: Database) -> None:
         store = EarningsRepository(database)
-        store.save_scheduled([expected(IBM, date(2026, 7, 22))], TUESDAY)
-        assert store.save_scheduled([expected(IBM, date(2026, 7, 22))], MONDAY) == Ok(None)
-        assert store.save_scheduled([expected(IBM, date(2026, 7, 23))], MONDAY) == Ok(None)
+        ibm_reports(store, TUESDAY, date(2026, 7, 22))
+        ibm_reports(store, MONDAY, date(2026, 7, 22))
+        ibm_reports(store, MONDAY, date(2026, 7, 23))
         assert history(database)[0] == ("2026-07-22", "2026-05-12", "2026-05-12", "2026-05-12")
 
     def test_only_reports_in_the_asked_days_are_given_rising_by_date(self, database: Database) -> None:
-        days = [date(2026, 10, 21), date(2026, 4, 22), date(2026, 7, 22)]
         store = EarningsRepository(database)
-        store.save_scheduled([expected(IBM, day) for day in days], MONDAY)
+        ibm_reports(store, MONDAY, date(2026, 10, 21), date(2026, 4, 22), date(2026, 7, 22))
         found = store.scheduled(IBM, date(2026, 4, 22), date(2026, 7, 22))
         assert isinstance(found, Ok)
         assert [report.report_date for report in found.value] == [date(2026, 4, 22), date(2026, 7, 22)]
 
+    @pytest.mark.parametrize("day", [date(2026, 5, 13), date(2027, 4, 1)], ids=["tomorrow", "next year"])
+    def test_a_company_whose_coming_dates_its_source_no_longer_names_has_none(
+        self, database: Database, day: date
+    ) -> None:
+        store = EarningsRepository(database)
+        ibm_reports(store, MONDAY, day)
+        ibm_reports(store, TUESDAY)
+        assert dates(database, IBM) == []
+        assert history(database) == [(day.isoformat(), "2026-05-11", "2026-05-11", "2026-05-12")]
+
+    def test_a_date_of_today_or_before_that_its_source_no_longer_names_was_a_report_and_stays(
+        self, database: Database
+    ) -> None:
+        store = EarningsRepository(database)
+        made = [date(2026, 2, 10), date(2026, 5, 12)]
+        ibm_reports(store, MONDAY, *made)
+        ibm_reports(store, TUESDAY)
+        assert dates(database, IBM) == made
+
+
+class TestMovedDates:
+    def test_a_moved_date_says_from_where_it_moved_last(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        for number, day in enumerate((21, 28, 30)):
+            ibm_reports(store, MONDAY + timedelta(days=number), date(2026, 7, day))
+        moved = (expected(IBM, date(2026, 7, 30), moved_from=date(2026, 7, 28)),)
+        assert value(store.scheduled(IBM, *WHOLE)) == moved
+        assert value(store.calendar(*WHOLE)) == moved
+
+    def test_a_date_that_went_and_came_back_moved_from_where_it_had_been(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        for number, day in enumerate((22, 29, 22)):
+            ibm_reports(store, MONDAY + timedelta(days=number), date(2026, 7, day))
+        assert value(store.scheduled(IBM, *WHOLE)) == (expected(IBM, date(2026, 7, 22), moved_from=date(2026, 7, 29)),)
+
+    def test_of_two_dates_named_at_once_the_one_that_remains_did_not_move(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        ibm_reports(store, MONDAY, date(2026, 6, 4), date(2026, 6, 10))
+        ibm_reports(store, TUESDAY, date(2026, 6, 10))
+        assert value(store.scheduled(IBM, *WHOLE)) == (expected(IBM, date(2026, 6, 10)),)
+
+    def test_a_date_given_up_and_replaced_later_moved_unless_it_is_another_quarters(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        for number, days in enumerate(([date(2026, 7, 1)], [], [date(2026, 8, 15), date(2026, 11, 1)])):
+            ibm_reports(store, MONDAY + timedelta(days=number), *days)
+        found = value(store.scheduled(IBM, *WHOLE))
+        assert isinstance(found, tuple)
+        assert [report.moved_from for report in found] == [date(2026, 7, 1), None]
+
+    def test_another_company_that_moved_has_nothing_to_do_with_it(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        everybody(store, [expected(IBM, date(2026, 7, 22)), expected(MSFT, date(2026, 7, 28))], MONDAY)
+        everybody(store, [expected(IBM, date(2026, 7, 23)), expected(MSFT, date(2026, 7, 28))], TUESDAY)
+        assert value(store.calendar(*WHOLE)) == (
+            expected(IBM, date(2026, 7, 23), moved_from=date(2026, 7, 22)),
+            expected(MSFT, date(2026, 7, 28)),
+        )
+
+
+COMPANIES = [Ticker(f"{first}{second}") for first in "ABCD" for second in "EFGHI"]  # twenty of them
+
+
+class TestWholeCalendar:
+    def test_everybody_who_reports_in_some_days_is_given_by_date_and_then_by_ticker(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        days = {"MSFT": 20, "IBM": 20, "AAPL": 19, "NKE": 21, "GE": 18}
+        everybody(store, [expected(Ticker(name), date(2026, 5, day)) for name, day in days.items()], MONDAY)
+        found = value(store.calendar(date(2026, 5, 19), date(2026, 5, 20)))
+        assert isinstance(found, tuple)
+        assert [report.ticker for report in found] == ["AAPL", "IBM", "MSFT"]
+
+    def test_when_everybody_was_asked_for_last_is_kept_and_one_company_is_not_everybody(
+        self, database: Database
+    ) -> None:
+        store = EarningsRepository(database)
+        assert value(store.last_calendar(SOURCE)) is None
+        ibm_reports(store, MONDAY, date(2026, 7, 22))
+        assert value(store.last_calendar(SOURCE)) is None
+        everybody(store, [expected(IBM, date(2026, 7, 22)), expected(MSFT, date(2026, 7, 22))], MONDAY)
+        everybody(store, [expected(IBM, date(2026, 7, 22))], TUESDAY)
+        assert value(store.last_calendar(SOURCE)) == CalendarListing(TUESDAY, 1)
+
+    @pytest.mark.parametrize(("named", "standing", "kept"), [(15, 0, 15), (14, 6, 20), (1, 19, 20)])
+    def test_up_to_a_quarter_of_all_dates_may_be_given_up_at_once_and_with_more_missing_all_stand(
+        self, database: Database, named: int, standing: int, kept: int
+    ) -> None:
+        store = EarningsRepository(database)
+        reports = [expected(ticker, date(2026, 5, 20)) for ticker in COMPANIES]
+        everybody(store, reports, MONDAY)
+        assert everybody(store, reports[:named], TUESDAY) == standing
+        found = value(store.calendar(*WHOLE))
+        assert isinstance(found, tuple)
+        assert len(found) == kept
+
+    def test_a_calendar_without_anybody_wipes_nothing(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        everybody(store, [expected(IBM, date(2026, 7, 22))], MONDAY)
+        assert everybody(store, [], TUESDAY) == 1
+        assert dates(database, IBM) == [date(2026, 7, 22)]
+
+    def test_what_lies_beyond_the_last_date_that_a_calendar_names_was_not_asked_for(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        reports = [expected(ticker, date(2026, 5, 20)) for ticker in COMPANIES]
+        beyond = expected(IBM, date(2026, 5, 21))
+        everybody(store, [*reports, beyond], MONDAY)
+        assert everybody(store, reports, TUESDAY) == 0
+        assert dates(database, IBM) == [date(2026, 5, 21)]
+
+    def test_what_an_incomplete_calendar_does_name_is_kept(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        everybody(store, [expected(ticker, date(2026, 5, 20)) for ticker in COMPANIES], MONDAY)
+        moved = [expected(COMPANIES[0], date(2026, 5, 27))]
+        assert everybody(store, moved, TUESDAY) == 19
+        assert dates(database, COMPANIES[0]) == [date(2026, 5, 27)]
+
+
+class TestDividends:
     def test_dividends_are_replaced_by_what_the_provider_says_now(self, database: Database) -> None:
         store = EarningsRepository(database)
         store.save_dividends(IBM, [Dividend(date(2026, 2, 9), 1.67)], MONDAY)

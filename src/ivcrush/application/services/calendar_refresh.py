@@ -1,0 +1,74 @@
+"""Everybody's coming reports, asked for once a New York day, whichever process asks and whatever a cache still keeps.
+
+The database says when that was last done. It never asks for one company: that is `request_planner`.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from ivcrush.application.services.request_planner import CALENDAR_SOURCE
+from ivcrush.domain.errors import AppError, Err, Ok, Result
+from ivcrush.domain.market_calendar import NEW_YORK
+from ivcrush.domain.protocols import EarningsData, EarningsStore
+from ivcrush.domain.types import CalendarListing
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCalendar:
+    """The stored calendar of everybody; `not_refreshed` is why it is not today's, None where it is."""
+
+    listing: CalendarListing
+    not_refreshed: AppError | None = None
+
+
+class CalendarRefresh:
+    """Keeps the stored calendar of everybody up to date; `now` is the real clock, `force` asks once more today."""
+
+    def __init__(
+        self, provider: EarningsData, store: EarningsStore, *, now: Callable[[], datetime], force: bool = False
+    ) -> None:
+        self._provider = provider
+        self._store = store
+        self._now = now
+        self._force = force
+
+    async def refresh(self) -> Result[CalendarListing]:
+        """Today's calendar: as it is stored, else asked for by one call and kept. Errors: the provider's, DBERROR."""
+        last = self._store.last_calendar(CALENDAR_SOURCE)
+        if isinstance(last, Err):
+            return last
+        now = self._now()
+        if last.value is not None and _day(last.value.refreshed_at) == _day(now) and not self._force:
+            return Ok(last.value)
+        told = await self._provider.scheduled_reports(None)
+        if isinstance(told, Err):
+            return told
+        standing = self._store.save_calendar(told.value, now, source=CALENDAR_SOURCE)
+        if isinstance(standing, Err):
+            return standing
+        if standing.value > 0:
+            _log.warning(
+                "the calendar of %d reports is incomplete: %d expected ones are missing from it and were kept",
+                len(told.value),
+                standing.value,
+            )
+        return Ok(CalendarListing(now, len(told.value)))
+
+    async def at_hand(self) -> Result[KnownCalendar]:
+        """Today's calendar, else the last one that was kept and the reason. Errors: that reason where none was."""
+        today = await self.refresh()
+        if isinstance(today, Ok):
+            return Ok(KnownCalendar(today.value))
+        last = self._store.last_calendar(CALENDAR_SOURCE)
+        if isinstance(last, Err) or last.value is None:
+            return today
+        _log.warning("the calendar of %s is used: %s", _day(last.value.refreshed_at), today.error)
+        return Ok(KnownCalendar(last.value, not_refreshed=today.error))
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(NEW_YORK).date()
