@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "ivcrush.config": {"ivcrush.config", "ivcrush.domain", "ivcrush.utils"},
     "ivcrush.application": {"ivcrush.application", "ivcrush.domain"},
     "ivcrush.application.metrics": {"ivcrush.application.metrics", "ivcrush.domain"},
+    "ivcrush.application.services": {"ivcrush.application", "ivcrush.domain", "ivcrush.utils.performance"},
     "ivcrush.infrastructure": {"ivcrush.infrastructure", "ivcrush.domain", "ivcrush.utils"},
     "ivcrush.container": {
         "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",

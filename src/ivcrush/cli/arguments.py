@@ -79,6 +79,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     common.add_argument(
         "--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="what is logged on stderr (LOG_LEVEL)"
     )
+    common.add_argument("--timings", action="store_true", help="afterwards show on stderr how long each operation took")
     common.add_argument("--no-color", action="store_true", help="no colours on a terminal; NO_COLOR does the same")
     common.add_argument("--version", action="version", version=f"ivcrush {__version__}")
 

@@ -7,6 +7,7 @@ from ivcrush.cli.command import UsageError
 from ivcrush.cli.streams import write_stdout
 from ivcrush.domain.errors import ErrorCode, Ok, Result, err
 from ivcrush.utils.files import write_whole
+from ivcrush.utils.performance import track_performance
 from ivcrush.utils.text import printable
 
 
@@ -29,6 +30,7 @@ def output_path(text: str | None) -> Result[Path | None]:
     return Ok(path)
 
 
+@track_performance(name="result: render and write")
 def write_result(text: str, output: Path | None) -> Result[None]:
     """Put the result there. Errors: DBERROR."""
     if output is not None:

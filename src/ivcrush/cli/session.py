@@ -21,11 +21,13 @@ from ivcrush.cli.demo import DEMO_AS_OF, demo_market
 from ivcrush.cli.exit_codes import Exit, exit_of
 from ivcrush.cli.output import output_path, write_result
 from ivcrush.cli.streams import on_terminal, read_together, say
+from ivcrush.cli.timings import timing_lines
 from ivcrush.config.settings import AppSettings
 from ivcrush.config.validation import ConfigurationError, load_settings
 from ivcrush.container import Container, RunOptions
 from ivcrush.domain.errors import AppError, Err, Ok, Result
 from ivcrush.utils.logging import LogFormat, configure_logging
+from ivcrush.utils.performance import PerformanceMonitor, monitored
 from ivcrush.utils.redaction import Redactor
 from ivcrush.utils.timezone import SystemClock, parse_as_of
 from ivcrush.utils.tracing import correlation_id, correlation_scope
@@ -36,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 def run(name: str, command: Command, arguments: argparse.Namespace) -> int:
     """The command `name`, whatever happens, as an exit code."""
-    with correlation_scope():
+    with correlation_scope(), _timed(show=arguments.timings):
         _open_first_log(arguments.log_level)
         try:
             return _run(command, arguments)
@@ -54,6 +56,17 @@ def run(name: str, command: Command, arguments: argparse.Namespace) -> int:
                 f"defect in ivcrush, report {correlation_id()}: see the log, or run again with --log-level DEBUG",
                 Exit.DEFECT,
             )
+
+
+@contextmanager
+def _timed(*, show: bool) -> Iterator[None]:
+    """Operations are always timed, so that a slow one is told of in any run; the figures are shown where asked for."""
+    with monitored(PerformanceMonitor()) as monitor:
+        try:
+            yield
+        finally:
+            for line in timing_lines(monitor.summary()) if show else ():
+                say(line)
 
 
 def _run(command: Command, arguments: argparse.Namespace) -> int:

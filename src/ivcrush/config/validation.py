@@ -23,6 +23,7 @@ from ivcrush.config.settings import (
 )
 from ivcrush.config.sources import Gathered, Given, from_credentials, from_env_file, from_mapping
 from ivcrush.domain.types import EvaluationSettings
+from ivcrush.utils.performance import track_performance
 from ivcrush.utils.rate_limiter import Window
 from ivcrush.utils.redaction import Redactor
 from ivcrush.utils.retry import RetryPolicy
@@ -46,6 +47,7 @@ class ConfigurationError(Exception):
         self.storage_alone = storage_alone
 
 
+@track_performance(name="settings: load", threshold_s=1.0)
 def load_settings(
     environ: Mapping[str, str],
     working_directory: Path,

@@ -6,7 +6,15 @@ from ivcrush import __version__
 from ivcrush.cli.arguments import DESCRIPTIONS, command_parser, program_parser
 from ivcrush.cli.main import main, script
 
-COMMON = {"format": "table", "output": None, "as_of": None, "demo": False, "refresh": False, "log_level": None}
+COMMON = {
+    "format": "table",
+    "output": None,
+    "as_of": None,
+    "demo": False,
+    "refresh": False,
+    "log_level": None,
+    "timings": False,
+}
 
 
 def test_every_default_is_that_of_the_contract() -> None:

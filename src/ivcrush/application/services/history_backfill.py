@@ -14,6 +14,7 @@ from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import EarningsData, EarningsStore, MarketData, PriceStore
 from ivcrush.domain.types import DailyBar, Dividend, HistoricalMove, MissingMove, PastReport, Ticker
+from ivcrush.utils.performance import track_performance
 
 # Bars before the oldest report, so that its previous close is among them whatever holidays lie between.
 _DAYS_BEFORE_FIRST_REPORT = 10
@@ -60,6 +61,7 @@ class HistoryBackfill:
         self._prices = prices
         self._now = now
 
+    @track_performance(name="backfill: one company")
     async def fetch(
         self, ticker: Ticker, as_of: datetime, calendar: MarketCalendar, *, quarters: int, with_dividends: bool
     ) -> Result[BackfillOutcome]:

@@ -26,6 +26,7 @@ from msgspec.structs import astuple
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.types import BoolArray, FloatArray, IntArray, OptionChain, OptionColumns, Ticker
 from ivcrush.infrastructure.api.json_wire import LARGEST_COUNT, Rows, rows
+from ivcrush.utils.performance import track_performance
 from ivcrush.utils.rate_limiter import MILLISECONDS_FROM
 
 _HIGHEST_IV = 5.0
@@ -79,6 +80,7 @@ _MODEL_NUMBERS = 3  # of Greeks, bid_iv to ask_iv
 _OCC_TAIL = 15  # characters of an OCC symbol after its root: date, right, strike
 
 
+@track_performance(name="chain: parse", threshold_s=0.5)
 def parse_chain(body: bytes, ticker: Ticker, expiration: date) -> Result[OptionChain]:
     """The standard contracts of one expiration, calls and puts aligned by strike.
 
