@@ -116,6 +116,10 @@ class EarningsStore(Protocol):
         """Replace the company's dividends by what its provider says now."""
         ...
 
+    def dividends_seen_at(self, ticker: Ticker) -> Result[datetime | None]:
+        """When the company's dividends were last kept, none of them included, None for never."""
+        ...
+
     def dividends(self, ticker: Ticker, start: date, end: date) -> Result[tuple[Dividend, ...]]:
         """Dividends going ex in [start, end], rising by date."""
         ...
@@ -133,8 +137,12 @@ class PriceStore(Protocol):
         *,
         through: date,
         saved_at: datetime | None,
+        oldest_report: date | None = None,
     ) -> Result[None]:
-        """Replace what is kept from the oldest of these reports through that session; one transaction."""
+        """Replace what is kept from the oldest of these reports through that session; one transaction.
+
+        `oldest_report` is the oldest one that the provider has, kept or not.
+        """
         ...
 
     def save_bars(self, ticker: Ticker, bars: Sequence[DailyBar], *, through: date) -> Result[None]:
@@ -154,7 +162,15 @@ class PriceStore(Protocol):
         ...
 
     def last_backfill(self, ticker: Ticker) -> Result[datetime | None]:
-        """When the company's history was last fetched, None for never."""
+        """When the company's reports were last asked for, None for never."""
+        ...
+
+    def save_asked(self, ticker: Ticker, at: datetime) -> Result[None]:
+        """Note that the company's reports were asked for, and nothing came of it."""
+        ...
+
+    def oldest_report(self, ticker: Ticker) -> Result[date | None]:
+        """The oldest report that the provider has of the company, None where it never said."""
         ...
 
 

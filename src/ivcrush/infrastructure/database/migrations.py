@@ -133,9 +133,11 @@ _SECOND: Final[Migration] = (
         reports INTEGER NOT NULL CHECK (reports >= 0)
     ) STRICT, WITHOUT ROWID""",
     # What is known of a company beside its reports; every fact with the moment it was learned.
-    """CREATE TABLE companies (
+    f"""CREATE TABLE companies (
         ticker TEXT PRIMARY KEY,
         last_backfill TEXT,
+        oldest_report TEXT {_DAY.format("oldest_report")},
+        dividends_at TEXT,
         market_cap_millions REAL CHECK (market_cap_millions > 0),
         market_cap_at TEXT,
         CHECK ((market_cap_millions IS NULL) = (market_cap_at IS NULL))

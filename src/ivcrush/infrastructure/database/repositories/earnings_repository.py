@@ -51,6 +51,9 @@ _NOTE_REFRESH = """INSERT INTO calendar_refreshes (source, refreshed_at, reports
     ON CONFLICT (source) DO UPDATE SET refreshed_at = excluded.refreshed_at, reports = excluded.reports"""
 _LAST_CALENDAR = "SELECT refreshed_at, reports FROM calendar_refreshes WHERE source = ?"
 _INSERT_DIVIDEND = "INSERT INTO dividends (ticker, ex_date, amount, seen_at) VALUES (?, ?, ?, ?)"
+_SAVE_DIVIDENDS_AT = """INSERT INTO ticker_metadata (ticker, dividends_at) VALUES (?, ?)
+    ON CONFLICT (ticker) DO UPDATE SET dividends_at = excluded.dividends_at"""
+_DIVIDENDS_AT = "SELECT dividends_at FROM ticker_metadata WHERE ticker = ? AND dividends_at IS NOT NULL"
 _DIVIDENDS = """SELECT ex_date, amount FROM dividends
     WHERE ticker = ? AND ex_date BETWEEN ? AND ? ORDER BY ex_date, number"""
 
@@ -129,8 +132,14 @@ class EarningsRepository:
             connection.execute("DELETE FROM dividends WHERE ticker = ?", (ticker,))
             rows = [(ticker, paid.ex_date.isoformat(), float(paid.amount), seen) for paid in dividends]
             connection.executemany(_INSERT_DIVIDEND, rows)
+            connection.execute(_SAVE_DIVIDENDS_AT, (ticker, seen))
 
         return self._database.write(swap)
+
+    def dividends_seen_at(self, ticker: Ticker) -> Result[datetime | None]:
+        """When the company's dividends were last kept, none of them included, None for never. Errors: DBERROR."""
+        found = self._database.rows(_DIVIDENDS_AT, (ticker,), _parse_seen)
+        return found if isinstance(found, Err) else Ok(next(iter(found.value), None))
 
     def dividends(self, ticker: Ticker, start: date, end: date) -> Result[tuple[Dividend, ...]]:
         """Dividends going ex in [start, end], rising by date. Errors: DBERROR."""

@@ -20,8 +20,9 @@ _INSERT_MISSING = """INSERT INTO historical_moves (ticker, report_date, timing, 
     VALUES (?, ?, ?, '[]', ?)"""
 _INSERT_BAR = """INSERT INTO daily_bars (ticker, session, open, high, low, close, volume)
     VALUES (?, ?, ?, ?, ?, ?, ?)"""
-_SAVE_BACKFILL = """INSERT INTO ticker_metadata (ticker, last_backfill) VALUES (?, ?)
-    ON CONFLICT (ticker) DO UPDATE SET last_backfill = excluded.last_backfill"""
+_SAVE_BACKFILL = """INSERT INTO ticker_metadata (ticker, last_backfill, oldest_report) VALUES (?, ?, ?)
+    ON CONFLICT (ticker) DO UPDATE SET last_backfill = excluded.last_backfill,
+        oldest_report = coalesce(excluded.oldest_report, oldest_report)"""
 _MOVES = """SELECT report_date, timing, reaction_session, previous_close, close_to_close_pct, gap_pct,
     open_to_close_pct, peak_pct, flags FROM historical_moves
     WHERE ticker = ? AND reaction_session < ? ORDER BY report_date DESC"""
@@ -31,7 +32,8 @@ _BARS = """SELECT session, open, high, low, close, volume FROM daily_bars
     WHERE ticker = ? AND session BETWEEN ? AND ? ORDER BY session"""
 _DELETE_MOVES = "DELETE FROM historical_moves WHERE ticker = ? AND report_date BETWEEN ? AND ?"
 _DELETE_BARS = "DELETE FROM daily_bars WHERE ticker = ? AND session <= ?"
-_LAST_BACKFILL = "SELECT last_backfill FROM ticker_metadata WHERE ticker = ?"
+_LAST_BACKFILL = "SELECT last_backfill FROM ticker_metadata WHERE ticker = ? AND last_backfill IS NOT NULL"
+_OLDEST_REPORT = "SELECT oldest_report FROM ticker_metadata WHERE ticker = ? AND oldest_report IS NOT NULL"
 
 
 class PricesRepository:
@@ -49,11 +51,13 @@ class PricesRepository:
         *,
         through: date,
         saved_at: datetime | None,
+        oldest_report: date | None = None,
     ) -> Result[None]:
         """Replace what is kept from the oldest of these reports through the session `through`, in one transaction.
 
         Older reports and later ones stay; so do later bars. `saved_at` None: not to be taken for a whole history.
-        Errors: DBERROR. Two moves of one report date are a defect of the caller.
+        `oldest_report` is the oldest one that the provider has, kept or not. Errors: DBERROR. Two moves of one report
+        date are a defect of the caller.
         """
         dates = [*(move.report_date for move in moves), *(report.report_date for report in missing)]
         window = (ticker, min(dates, default=through).isoformat(), through.isoformat())
@@ -64,9 +68,17 @@ class PricesRepository:
             connection.executemany(_INSERT_MISSING, [_missing_row(ticker, report) for report in missing])
             _replace_bars(connection, ticker, bars, through)
             if saved_at is not None:
-                connection.execute(_SAVE_BACKFILL, (ticker, utc_text(saved_at)))
+                connection.execute(_SAVE_BACKFILL, _backfill_row(ticker, saved_at, oldest_report))
 
         return self._database.write(replace)
+
+    def save_asked(self, ticker: Ticker, at: datetime) -> Result[None]:
+        """Note that the company's reports were asked for, and nothing came of it. Errors: DBERROR."""
+
+        def note(connection: sqlite3.Connection) -> None:
+            connection.execute(_SAVE_BACKFILL, _backfill_row(ticker, at, None))
+
+        return self._database.write(note)
 
     def save_bars(self, ticker: Ticker, bars: Sequence[DailyBar], *, through: date) -> Result[None]:
         """Replace the bars through a session by these; later ones stay. Errors: DBERROR."""
@@ -91,12 +103,21 @@ class PricesRepository:
             return found
         return Ok(next(iter(found.value), None))
 
+    def oldest_report(self, ticker: Ticker) -> Result[date | None]:
+        """The oldest report that the provider has of the company, None where it never said. Errors: DBERROR."""
+        found = self._database.rows(_OLDEST_REPORT, (ticker,), lambda row: date.fromisoformat(row[0]))
+        return found if isinstance(found, Err) else Ok(next(iter(found.value), None))
+
 
 def _replace_bars(connection: sqlite3.Connection, ticker: Ticker, bars: Sequence[DailyBar], through: date) -> None:
     """Bars older than `KEPT_BARS_DAYS` before `through` are let go."""
     oldest = through - timedelta(KEPT_BARS_DAYS)
     connection.execute(_DELETE_BARS, (ticker, through.isoformat()))
     connection.executemany(_INSERT_BAR, [_bar_row(ticker, bar) for bar in bars if oldest <= bar.session <= through])
+
+
+def _backfill_row(ticker: Ticker, at: datetime, oldest_report: date | None) -> tuple[str | None, ...]:
+    return ticker, utc_text(at), None if oldest_report is None else oldest_report.isoformat()
 
 
 def _move_row(ticker: Ticker, move: HistoricalMove) -> tuple[object, ...]:
