@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 import pytest
 
-from ivcrush.application.documents import Json, analysis_document, batch_document, failure_document
+from ivcrush.application.documents import Json, RunFacts, analysis_document, batch_report, failure_document
 from ivcrush.application.metrics import event_move, event_variance, session_clock, skew, vrp
 from ivcrush.application.metrics.black76 import straddle_fraction, straddle_stdev
 from ivcrush.application.metrics.evaluation import DOUBTS, evaluate
@@ -82,7 +82,9 @@ def test_every_key_of_an_analysis_is_named() -> None:
 
 def test_every_key_of_a_batch_is_named() -> None:
     failure = failure_document(TickerFailure("XYZ", AppError(ErrorCode.NODATA, "XYZ: no options")))
-    document = batch_document([], [failure], run_id="1", as_of=AS_OF, requests=1, cache_hits=0, elapsed_s=0.1)
+    facts = RunFacts("1", AS_OF, simulated=False, depth=3, requests=1, cache_hits=0, elapsed_s=0.1)
+    report = batch_report([], [failure], facts)
+    document = {**report.head, "failures": [failure]}
     printed = {name for name in keys(document) if name not in ("schema", "analyses", "failures[].schema")}
     assert {name for name in printed if f"`{name}`" not in TEXT} == set()
 

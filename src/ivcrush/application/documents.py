@@ -5,9 +5,11 @@ be added; renaming or removing one needs a new schema number.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias, TypeVar
 
+from ivcrush.application.ranking import Answer
 from ivcrush.domain.analysis import (
     Consistency,
     ExecutionQuality,
@@ -19,7 +21,7 @@ from ivcrush.domain.analysis import (
     TickerFailure,
     VrpResult,
 )
-from ivcrush.domain.errors import AppError, Err, Result
+from ivcrush.domain.errors import AppError, Err, ErrorCode, Result
 from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.domain.types import HistoricalMove, MissingMove
 
@@ -70,35 +72,57 @@ def failure_document(failure: TickerFailure) -> Document:
     return {"schema": FAILURE_SCHEMA, "ticker": failure.ticker, "error": error_document(failure.error)}
 
 
-def batch_document(
-    analyses: Sequence[Document],
-    failures: Sequence[Document],
-    *,
-    run_id: str,
-    as_of: datetime,
-    requests: int,
-    cache_hits: int,
-    elapsed_s: float,
-) -> Document:
-    """Several tickers as `ivcrush.batch/1`; `analyses` come ranked."""
-    skipped = sum(1 for failure in failures if _code_of(failure) == "SKIPPED")
-    return {
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a run over several tickers was and cost.
+
+    `depth` counts the expirations asked for from the event's on. `resumed` rows had been done by a run that was cut.
+    """
+
+    run_id: str
+    as_of: datetime
+    simulated: bool
+    depth: int
+    requests: int
+    cache_hits: int
+    elapsed_s: float
+    resumed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """Several tickers as `ivcrush.batch/1`: its head, and its lists in their order.
+
+    `analyses` are the JSON documents themselves, ranked: there may be thousands, so each is read when it is its turn.
+    """
+
+    head: Document
+    analyses: tuple[bytes, ...]
+    failures: tuple[Document, ...]
+
+
+def batch_report(answers: Sequence[Answer], failures: Sequence[Document], facts: RunFacts) -> BatchReport:
+    """The report of a run; `answers` come ranked."""
+    skipped = sum(1 for failure in failures if _code_of(failure) == ErrorCode.SKIPPED)
+    head: Document = {
         "schema": BATCH_SCHEMA,
-        "run_id": run_id,
-        "as_of": moment(as_of),
+        "run_id": facts.run_id,
+        "as_of": moment(facts.as_of),
+        "simulated": facts.simulated,
+        "term_structure_depth": facts.depth,
         "summary": {
-            "total": len(analyses) + len(failures),
-            "analysed": len(analyses),
+            "total": len(answers) + len(failures),
+            "analysed": len(answers),
             "failed": len(failures) - skipped,
             "skipped": skipped,
-            "tradeable": sum(1 for analysis in analyses if analysis["tradeable"] is True),
-            "requests": requests,
-            "cache_hits": cache_hits,
-            "elapsed_s": round(elapsed_s, 3),
+            "tradeable": sum(found.tradeable for found in answers),
+            "resumed": facts.resumed,
+            "requests": facts.requests,
+            "cache_hits": facts.cache_hits,
+            "elapsed_s": round(facts.elapsed_s, 3),
         },
-        "analyses": list(analyses),
-        "failures": list(failures),
     }
+    return BatchReport(head, tuple(found.document for found in answers), tuple(failures))
 
 
 def error_document(error: AppError) -> Document:

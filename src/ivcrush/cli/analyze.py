@@ -1,11 +1,13 @@
 """`analyze TICKER…`: one report each, found or named, and its answer. Renders; the thinking is the services'."""
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import date
 
-from ivcrush.application.documents import analysis_document, batch_document
-from ivcrush.application.ranking import ranked
+import msgspec
+
+from ivcrush.application.documents import Document, RunFacts, analysis_document, batch_report
+from ivcrush.application.ranking import answer, ranked
 from ivcrush.application.services.request_planner import ReportQuestion
 from ivcrush.cli.command import Outcome, Style, UsageError, required
 from ivcrush.cli.exit_codes import exit_of_run
@@ -13,20 +15,12 @@ from ivcrush.cli.failures import labelled_failure, stderr_lines
 from ivcrush.cli.render.documents import render_batch, render_single
 from ivcrush.config.settings import Provider
 from ivcrush.container import Container
-from ivcrush.domain.analysis import TickerAnalysis, TickerFailure
+from ivcrush.domain.analysis import TickerFailure
 from ivcrush.domain.enums import Timing
-from ivcrush.domain.errors import Err, Ok, Result
+from ivcrush.domain.errors import Err, Ok
 from ivcrush.domain.types import Ticker, parse_ticker
 from ivcrush.utils.timezone import parse_date
 from ivcrush.utils.tracing import correlation_id
-
-
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """What came of the questions."""
-
-    analyses: tuple[TickerAnalysis, ...]
-    failures: tuple[TickerFailure, ...]
 
 
 def prepare(arguments: argparse.Namespace) -> tuple[ReportQuestion, ...]:
@@ -51,18 +45,23 @@ async def execute(questions: tuple[ReportQuestion, ...], container: Container, s
     """Analyse all of them and render one analysis, or a batch of several."""
     begun = container.clock.monotonic()
     results = await container.analyzer.analyze(questions, correlation_id())
-    answers = _sorted_out(questions, results)
-    text = (
-        _single(answers, style)
-        if len(questions) == 1
-        else _batch(answers, container, style, container.clock.monotonic() - begun)
+    analyses = [result.value for result in results if isinstance(result, Ok)]
+    failures = tuple(
+        TickerFailure(asked.ticker, result.error)
+        for asked, result in zip(questions, results, strict=True)
+        if isinstance(result, Err)
     )
-    incomplete = sum(isinstance(analysis.vrp, Err) for analysis in answers.analyses)
-    errors = [failure.error for failure in answers.failures]
+    documents = [analysis_document(analysis) for analysis in analyses]
+    if len(questions) == 1:
+        (only,) = documents or [labelled_failure(failures[0], style)]
+        pieces: tuple[str, ...] | Iterator[str] = (render_single(only, style),)
+    else:
+        pieces = _batch(documents, failures, container, style, container.clock.monotonic() - begun)
+    incomplete = sum(isinstance(analysis.vrp, Err) for analysis in analyses)
     return Outcome(
-        text=text,
-        code=exit_of_run(len(answers.analyses), incomplete, errors),
-        messages=stderr_lines(answers.failures),
+        pieces=pieces,
+        code=exit_of_run(len(analyses), incomplete, [failure.error for failure in failures]),
+        messages=stderr_lines(failures),
     )
 
 
@@ -75,28 +74,22 @@ def _date(flag: str, text: str | None) -> date | None:
     return None if text is None else required(flag, parse_date(text))
 
 
-def _sorted_out(questions: tuple[ReportQuestion, ...], results: tuple[Result[TickerAnalysis], ...]) -> _Answers:
-    pairs = list(zip(questions, results, strict=True))
-    return _Answers(
-        analyses=ranked([result.value for _, result in pairs if isinstance(result, Ok)]),
-        failures=tuple(TickerFailure(asked.ticker, result.error) for asked, result in pairs if isinstance(result, Err)),
-    )
-
-
-def _single(answers: _Answers, style: Style) -> str:
-    if answers.analyses:
-        return render_single(analysis_document(answers.analyses[0]), style)
-    return render_single(labelled_failure(answers.failures[0], style), style)
-
-
-def _batch(answers: _Answers, container: Container, style: Style, elapsed_s: float) -> str:
-    document = batch_document(
-        [analysis_document(analysis) for analysis in answers.analyses],
-        [labelled_failure(failure, style) for failure in answers.failures],
+def _batch(
+    documents: Sequence[Document],
+    failures: Sequence[TickerFailure],
+    container: Container,
+    style: Style,
+    elapsed_s: float,
+) -> Iterator[str]:
+    answers = ranked([answer(msgspec.json.encode(document)) for document in documents])
+    facts = RunFacts(
         run_id=correlation_id(),
         as_of=container.as_of,
+        simulated=style.simulated,
+        depth=container.depth,
         requests=container.usage.requests,
         cache_hits=container.usage.cache_hits,
         elapsed_s=elapsed_s,
     )
-    return render_batch({**document, "simulated": style.simulated}, style)
+    failed = [labelled_failure(failure, style) for failure in failures]
+    return render_batch(batch_report(answers, failed, facts), style)

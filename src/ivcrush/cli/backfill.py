@@ -7,16 +7,15 @@ more can be fetched, and the rest is reported as skipped.
 import argparse
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import TypeVar
 
 from ivcrush.application.documents import Document, moment
 from ivcrush.application.services.history_backfill import BackfillOutcome
 from ivcrush.cli.analyze import unique_tickers
-from ivcrush.cli.command import Outcome, Style, UsageError
+from ivcrush.cli.command import Outcome, Style, UsageError, parsed
 from ivcrush.cli.exit_codes import exit_of_run
 from ivcrush.cli.failures import EVERYBODY, labelled_failure, stderr_lines
 from ivcrush.cli.locked import alone
@@ -28,7 +27,6 @@ from ivcrush.container import Container
 from ivcrush.domain.analysis import TickerFailure
 from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.types import CalendarListing, Ticker
-from ivcrush.utils.text import printable
 from ivcrush.utils.tracing import correlation_id
 
 BACKFILL_SCHEMA = "ivcrush.backfill/1"
@@ -37,7 +35,6 @@ MOST_QUARTERS = 40
 LONGEST_TIMEOUT_S = 86_400
 _STOPS = (ErrorCode.QUOTA, ErrorCode.AUTH, ErrorCode.CONFIG, ErrorCode.DBERROR)
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +63,10 @@ def prepare(arguments: argparse.Namespace) -> Plan:
         raise UsageError("backfill: no ticker given; name some, or --file FILE, or --calendar")
     return Plan(
         tickers=tickers,
-        quarters=_parsed("--quarters", arguments.quarters, rules.whole(1, MOST_QUARTERS)),
+        quarters=parsed("--quarters", arguments.quarters, rules.whole(1, MOST_QUARTERS)),
         calendar=arguments.calendar,
         dividends=arguments.dividends,
-        timeout_s=_parsed("--timeout", arguments.timeout, rules.positive(LONGEST_TIMEOUT_S)),
+        timeout_s=parsed("--timeout", arguments.timeout, rules.positive(LONGEST_TIMEOUT_S)),
         dry_run=arguments.dry_run,
     )
 
@@ -85,7 +82,7 @@ async def execute(plan: Plan, container: Container, style: Style) -> Outcome:
         return _planned(plan, container, style)
     with alone(container, "backfill") as held:
         if isinstance(held, Err):
-            return Outcome("", exit_of_run(0, 0, [held.error]), (held.error.message,))
+            return Outcome((), exit_of_run(0, 0, [held.error]), (held.error.message,))
         calendar: Result[CalendarListing | None] = Ok(None)
         if plan.calendar:
             calendar = await container.calendar_refresh.refresh()
@@ -98,7 +95,7 @@ async def execute(plan: Plan, container: Container, style: Style) -> Outcome:
     outcomes = [result.value for result in results if isinstance(result, Ok)]
     calendar_rows = calendar.value.reports if isinstance(calendar, Ok) and calendar.value is not None else 0
     return Outcome(
-        text=render_rows(_document(outcomes, failures, calendar_rows, container, style), "tickers", style),
+        pieces=(render_rows(_document(outcomes, failures, calendar_rows, container, style), "tickers", style),),
         code=exit_of_run(len(outcomes) + (plan.calendar and told is None), 0, [each.error for each in failures]),
         messages=stderr_lines(failures),
     )
@@ -130,13 +127,6 @@ def _document(
         "tickers": [_outcome_document(outcome, style) for outcome in outcomes],
         "failures": [labelled_failure(failure, style) for failure in failures],
     }
-
-
-def _parsed(flag: str, text: str, rule: Callable[[str], T]) -> T:
-    try:
-        return rule(text)
-    except ValueError as need:
-        raise UsageError(f"{flag} {printable(text, 40)}: {need} is needed") from None
 
 
 async def _fetch_all(plan: Plan, container: Container) -> list[Result[BackfillOutcome]]:
@@ -174,7 +164,7 @@ def _planned(plan: Plan, container: Container, style: Style) -> Outcome:
     """What the run would cost."""
     left = container.quota.remaining(Provider.ALPHA_VANTAGE, container.calls_a_day, container.clock.now())
     if isinstance(left, Err):
-        return Outcome("", exit_of_run(0, 0, [left.error]), (left.error.message,))
+        return Outcome((), exit_of_run(0, 0, [left.error]), (left.error.message,))
     beyond = max(0, plan.alpha_vantage_calls - left.value)
     document: Document = {
         "schema": PLAN_SCHEMA,
@@ -185,7 +175,7 @@ def _planned(plan: Plan, container: Container, style: Style) -> Outcome:
         "alpha_vantage_calls_left_today": left.value,
         "days": 1 + ceil(beyond / container.calls_a_day),
     }
-    return Outcome(render_rows(document, None, style), exit_of_run(1, 0, []))
+    return Outcome((render_rows(document, None, style),), exit_of_run(1, 0, []))
 
 
 def _outcome_document(outcome: BackfillOutcome, style: Style) -> Document:

@@ -4,13 +4,14 @@ Values and exceptions only; nothing here does anything.
 """
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ivcrush.cli.exit_codes import Exit
 from ivcrush.config.settings import Provider
 from ivcrush.domain.errors import Err, Result
+from ivcrush.utils.text import printable
 
 if TYPE_CHECKING:
     from ivcrush.container import Container
@@ -29,9 +30,9 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command leaves: its text, its exit code, and the lines for stderr."""
+    """What a command leaves: its text in pieces, its exit code, and the lines for stderr."""
 
-    text: str
+    pieces: tuple[str, ...] | Iterator[str]
     code: Exit
     messages: tuple[str, ...] = ()
 
@@ -65,3 +66,11 @@ def required(flag: str, result: Result[T]) -> T:
     if isinstance(result, Err):
         raise UsageError(f"{flag}: {result.error.message}" if flag else result.error.message)
     return result.value
+
+
+def parsed(flag: str, text: str, rule: Callable[[str], T]) -> T:
+    """The value that a rule makes of an argument; raises UsageError naming the flag, the text and the need."""
+    try:
+        return rule(text)
+    except ValueError as need:
+        raise UsageError(f"{flag} {printable(text, 40)}: {need} is needed") from None

@@ -48,9 +48,12 @@ def exit_of(error: AppError) -> Exit:
 def exit_of_run(done: int, incomplete: int, errors: Collection[AppError]) -> Exit:
     """The code of a run: `done` rows, `incomplete` of them lacking a part, and the errors of the rest.
 
-    Where nothing was done, the reason they all share decides; mixed reasons are no usable result. What was never
-    reached has no reason of its own.
+    A storage failure decides whatever was done before it. Else, where nothing was done, the reason they all share
+    decides; mixed reasons are no usable result. What was never reached has no reason of its own.
     """
+    storage = [error for error in errors if error.code is ErrorCode.DBERROR]
+    if storage:
+        return exit_of(storage[0])
     if done:
         return Exit.PARTIAL if errors or incomplete else Exit.DONE
     reasons = {exit_of(error) for error in errors if error.code is not ErrorCode.SKIPPED}

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     from ivcrush.cli.command import Command
 
-_MODULES = {"analyze": "ivcrush.cli.analyze", "backfill": "ivcrush.cli.backfill"}
+_MODULES = {
+    "analyze": "ivcrush.cli.analyze",
+    "analyze-batch": "ivcrush.cli.analyze_batch",
+    "backfill": "ivcrush.cli.backfill",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +43,7 @@ def _parsed(parser: "argparse.ArgumentParser", arguments: Sequence[str] | None) 
     except SystemExit as leaving:
         if leaving.code != 0:
             raise
-        reason = write_stdout("")
+        reason = write_stdout(())
     except OSError as error:  # the help itself could not be printed
         reason = stdout_failure(error)
     if reason is not None:

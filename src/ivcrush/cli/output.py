@@ -1,6 +1,7 @@
 """Where the result goes: stdout, or the file of `--output`, written whole or not at all."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from ivcrush.cli.command import UsageError
@@ -31,11 +32,11 @@ def output_path(text: str | None) -> Result[Path | None]:
 
 
 @track_performance(name="result: render and write")
-def write_result(text: str, output: Path | None) -> Result[None]:
+def write_result(pieces: Iterable[str], output: Path | None) -> Result[None]:
     """Put the result there. Errors: DBERROR."""
     if output is not None:
-        return write_whole(output, text.encode())
-    reason = write_stdout(text)
+        return write_whole(output, (piece.encode() for piece in pieces))
+    reason = write_stdout(pieces)
     if reason is None:
         return Ok(None)
     return err(ErrorCode.DBERROR, f"stdout: cannot be written: {reason}; what was fetched is kept in the database")

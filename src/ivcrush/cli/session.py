@@ -142,10 +142,10 @@ def _interruptible(work: Callable[[], Coroutine[Any, Any, Outcome]]) -> Outcome 
 
 def _deliver(outcome: Outcome, output: Path | None, style: Style) -> int:
     """Write the result, then the messages; a result that cannot be written is a storage failure."""
-    written = write_result(outcome.text, output)
+    written = write_result(outcome.pieces, output)
     if isinstance(written, Err):
         return _fail(written.error)
-    shown = outcome.text and output is None and style.form == "table" and read_together()
+    shown = outcome.pieces and output is None and style.form == "table" and read_together()
     for message in () if shown else outcome.messages:  # the table has told them in the same window
         say(message)
     return outcome.code

@@ -7,6 +7,7 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 
 from ivcrush.utils.text import printable
@@ -14,14 +15,14 @@ from ivcrush.utils.text import printable
 _LONGEST_MESSAGE = 2_000
 
 
-def write_stdout(text: str) -> str | None:
-    """Write and flush; why it could not be done, None where it was. A reader who has gone away is no failure."""
+def write_stdout(pieces: Iterable[str]) -> str | None:
+    """Write all and flush; why it could not be done, None where it was. A reader who has gone away is no failure."""
     if sys.stdout is None:  # closed by whoever started us
         return None
     try:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # writes out what it holds first
-        sys.stdout.write(text)
+        sys.stdout.writelines(pieces)
         sys.stdout.flush()
     except OSError as error:
         return stdout_failure(error)

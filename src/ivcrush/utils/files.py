@@ -5,14 +5,15 @@ A reader sees the old file or the new one. Never follows a symbolic link, never 
 
 import os
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o644) -> Result[None]:
-    """Put these bytes under that name, readable as `mode` says whatever the umask.
+def write_whole(path: Path, pieces: Iterable[bytes], mode: int = 0o644) -> Result[None]:
+    """Put these pieces, one after the other, under that name, readable as `mode` says whatever the umask.
 
     Errors: DBERROR naming the path: no such directory, no permission, no space, or something there that is not a plain
     file. The old content is then still in place.
@@ -21,7 +22,7 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644) -> Result[None]:
         obstacle = _obstacle(path)
         if obstacle is not None:
             return _failure(path, obstacle)
-        _replace(path, data, mode)
+        _replace(path, pieces, mode)
     except OSError as error:
         return _failure(path, error.strerror or type(error).__name__)
     return Ok(None)
@@ -48,12 +49,12 @@ def _obstacle(path: Path) -> str | None:
     return None if stat.S_ISREG(kind) else "is no plain file"
 
 
-def _replace(path: Path, data: bytes, mode: int) -> None:
+def _replace(path: Path, pieces: Iterable[bytes], mode: int) -> None:
     unfinished = path.parent / f".ivcrush-{os.urandom(8).hex()}.tmp"
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 — a descriptor, not a path; closing reports late errors
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)

@@ -9,13 +9,15 @@ import msgspec
 import pytest
 
 from ivcrush.application.documents import (
+    RunFacts,
     analysis_document,
-    batch_document,
+    batch_report,
     failure_document,
     moment,
     number,
 )
 from ivcrush.application.metrics.evaluation import evaluate
+from ivcrush.application.ranking import Answer
 from ivcrush.domain.analysis import TickerFailure
 from ivcrush.domain.enums import Timing
 from ivcrush.domain.errors import ErrorCode, Ok, err
@@ -129,29 +131,37 @@ def test_a_batch_accounts_for_every_row():
         failure_document(TickerFailure("A", err(ErrorCode.NODATA, "A: none").error)),
         failure_document(TickerFailure("B", err(ErrorCode.SKIPPED, "B: never reached").error)),
     ]
-    analyses = [analysis_document(replace(ibm_analysis(), tradeable=good)) for good in (True, False, False)]
-    batch = batch_document(
-        analyses,
-        failures,
+    answers = [Answer("IBM", tradeable, 1.0, b"{}") for tradeable in (True, False, False)]
+    facts = RunFacts(
         run_id="r-1",
         as_of=datetime(2026, 5, 15, 19, 45, tzinfo=UTC),
+        simulated=False,
+        depth=3,
         requests=12,
         cache_hits=3,
         elapsed_s=1.23456,
+        resumed=2,
     )
-    assert (batch["schema"], batch["run_id"]) == ("ivcrush.batch/1", "r-1")
-    assert batch["as_of"] == "2026-05-15T15:45:00-04:00"
-    assert batch["summary"] == {
-        "total": 5,
-        "analysed": 3,
-        "failed": 1,
-        "skipped": 1,
-        "tradeable": 1,
-        "requests": 12,
-        "cache_hits": 3,
-        "elapsed_s": 1.235,
+    report = batch_report(answers, failures, facts)
+    assert report.head == {
+        "schema": "ivcrush.batch/1",
+        "run_id": "r-1",
+        "as_of": "2026-05-15T15:45:00-04:00",
+        "simulated": False,
+        "term_structure_depth": 3,
+        "summary": {
+            "total": 5,
+            "analysed": 3,
+            "failed": 1,
+            "skipped": 1,
+            "tradeable": 1,
+            "resumed": 2,
+            "requests": 12,
+            "cache_hits": 3,
+            "elapsed_s": 1.235,
+        },
     }
-    assert (batch["analyses"], batch["failures"]) == (analyses, failures)
+    assert (report.analyses, report.failures) == ((b"{}",) * 3, tuple(failures))
 
 
 def test_numbers_are_rounded_and_never_minus_zero():

@@ -1,23 +1,23 @@
-"""The order of a list of analyses."""
+"""The order of a list of answers."""
 
 from dataclasses import replace
 
-from ivcrush.application.ranking import ranked
+import msgspec
+
+from ivcrush.application.documents import analysis_document
+from ivcrush.application.ranking import Answer, ranked
+from ivcrush.application.ranking import answer as read
 from ivcrush.domain.analysis import VrpResult
 from ivcrush.domain.errors import Ok
-from ivcrush.domain.types import Ticker
 from tests.unit.infrastructure.database.snapshots import ibm_analysis
 
 
 def answer(ticker, score=None, *, tradeable=False):
-    made = ibm_analysis()
-    request = replace(made.snapshot.request, ticker=Ticker(ticker))
-    vrp = made.vrp if score is None else Ok(VrpResult(1.0, 1.0, 1.0, (0.8, 1.2), 0.5, 0.5, 0.5, score, 2.0, 12))
-    return replace(made, snapshot=replace(made.snapshot, request=request), vrp=vrp, tradeable=tradeable)
+    return Answer(ticker, tradeable, score, b"")
 
 
-def names(*analyses):
-    return [analysis.ticker for analysis in ranked(analyses)]
+def names(*answers):
+    return [answer.ticker for answer in ranked(answers)]
 
 
 def test_tradeable_answers_come_first_whatever_their_score():
@@ -34,3 +34,11 @@ def test_answers_without_a_ratio_come_last():
 
 def test_equals_are_in_the_order_of_their_names():
     assert names(answer("C", 1.0), answer("A", 1.0), answer("B"), answer("AA")) == ["A", "C", "AA", "B"]
+
+
+def test_an_answer_is_read_from_its_document():
+    vrp = Ok(VrpResult(1.0, 1.0, 1.0, (0.8, 1.2), 0.5, 0.5, 0.5, 1.25, 2.0, 12))
+    rich = msgspec.json.encode(analysis_document(replace(ibm_analysis(), vrp=vrp, tradeable=True)))
+    assert read(rich) == Answer("IBM", tradeable=True, edge_score=1.25, document=rich)
+    plain = msgspec.json.encode(analysis_document(ibm_analysis()))
+    assert read(plain).edge_score is None

@@ -5,9 +5,10 @@ import io
 import json
 from copy import deepcopy
 
+import msgspec
 import pytest
 
-from ivcrush.application.documents import Document
+from ivcrush.application.documents import BatchReport, Document
 from ivcrush.cli.command import Style
 from ivcrush.cli.failures import failure_line
 from ivcrush.cli.render.documents import render_batch, render_rows, render_single
@@ -48,9 +49,17 @@ ANALYSIS: Document = {
 }  # fmt: skip
 
 
-def batch(analyses: list[Document], failures: list[Document]) -> Document:
-    summary: Document = {"total": len(analyses) + len(failures), "analysed": len(analyses), "elapsed_s": 0.1}
-    return {"schema": "ivcrush.batch/1", "summary": summary, "analyses": [*analyses], "failures": [*failures]}
+def batch(analyses: list[Document], failures: list[Document]) -> BatchReport:
+    head: Document = {
+        "schema": "ivcrush.batch/1",
+        "term_structure_depth": 3,
+        "summary": {"total": len(analyses) + len(failures), "analysed": len(analyses), "elapsed_s": 0.1},
+    }
+    return BatchReport(head, tuple(map(msgspec.json.encode, analyses)), tuple(failures))
+
+
+def shown(report: BatchReport, style: Style) -> str:
+    return "".join(render_batch(report, style))
 
 
 def without(*names: str) -> Document:
@@ -90,10 +99,8 @@ def test_colours_are_only_where_they_are_wanted_and_take_no_width() -> None:
     assert "\x1b[2mskip, not tradeable\x1b[0m" in render_single(ANALYSIS, colored)
     good = without() | {"recommendation": "good", "tradeable": True}
     document = batch([good, ANALYSIS], [])
-    plain = render_batch(document, TABLE)
-    assert (
-        render_batch(document, colored).replace("\x1b[32m", "").replace("\x1b[2m", "").replace("\x1b[0m", "") == plain
-    )
+    plain = shown(document, TABLE)
+    assert shown(document, colored).replace("\x1b[32m", "").replace("\x1b[2m", "").replace("\x1b[0m", "") == plain
 
 
 def test_a_simulated_result_says_so_first_even_when_it_failed() -> None:
@@ -101,17 +108,18 @@ def test_a_simulated_result_says_so_first_even_when_it_failed() -> None:
     label = "SIMULATED MARKET: every number below is invented\n"
     assert render_single(FAILURE, simulated) == f"{label}BAD: NODATA: XYZ: 3 past moves, 4 needed\n"
     assert render_single(deepcopy(ANALYSIS) | {"simulated": True}, simulated).startswith(label)
-    assert render_batch(batch([], [FAILURE]), simulated).startswith(label)
+    assert shown(batch([], [FAILURE]), simulated).startswith(label)
     assert render_rows({"schema": "s", "days": 1}, None, simulated).startswith(label)
 
 
 def test_the_table_of_a_batch_ranks_rows_above_failures_and_totals() -> None:
-    lines = render_batch(batch([ANALYSIS, without("history", "vrp", "execution")], [FAILURE]), TABLE).splitlines()
+    lines = shown(batch([ANALYSIS, without("history", "vrp", "execution")], [FAILURE]), TABLE).splitlines()
     assert lines[0].split()[:3] == ["ticker", "report", "event"]
     assert " ".join(lines[1].split()) == "XYZ 2026-05-20 AMC 4.45 % 8.55 % 0.52 0.60 to 1.10 12 % good skip -"
     assert " ".join(lines[2].split()) == "XYZ 2026-05-20 AMC 4.45 % n/a n/a n/a n/a n/a skip -"
-    assert lines[3:] == ["BAD: NODATA: XYZ: 3 past moves, 4 needed", "", "3 total, 2 analysed"]
-    assert render_batch(batch([], [FAILURE]), TABLE).splitlines()[-1] == "1 total, 0 analysed"
+    depth = "up to 3 expirations read from the event's on"
+    assert lines[3:] == ["BAD: NODATA: XYZ: 3 past moves, 4 needed", "", "3 total, 2 analysed", depth]
+    assert shown(batch([], [FAILURE]), TABLE).splitlines()[-2:] == ["1 total, 0 analysed", depth]
 
 
 def test_simple_rows_show_lists_as_counts_and_absence_as_a_dash() -> None:
@@ -130,17 +138,22 @@ def test_simple_rows_show_lists_as_counts_and_absence_as_a_dash() -> None:
     assert render_rows({"summary": {"total": 0}, "tickers": [], "failures": []}, "tickers", TABLE) == "0 total\n"
 
 
-@pytest.mark.parametrize("render", [render_single, render_batch])
-def test_json_is_the_document_itself(render: object) -> None:
-    document = ANALYSIS if render is render_single else batch([ANALYSIS], [FAILURE])
-    text = render(document, JSON)  # type: ignore[operator]
-    assert json.loads(text) == document
+def test_json_is_the_document_itself() -> None:
+    text = render_single(ANALYSIS, JSON)
+    assert json.loads(text) == ANALYSIS
     assert text.endswith("}\n")
-    assert json.loads(render_rows(document, None, JSON)) == document
+    assert json.loads(render_rows(ANALYSIS, None, JSON)) == ANALYSIS
+
+
+@pytest.mark.parametrize(("analyses", "failures"), [(2, 1), (1, 0), (0, 2), (0, 0)])
+def test_json_of_a_batch_in_pieces_is_what_one_document_would_be(analyses: int, failures: int) -> None:
+    report = batch([ANALYSIS] * analyses, [FAILURE] * failures)
+    whole = {**report.head, "analyses": [ANALYSIS] * analyses, "failures": [FAILURE] * failures}
+    assert shown(report, JSON) == json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
 def test_csv_flattens_names_counts_lists_and_fills_what_a_row_lacks() -> None:
-    text = render_batch(batch([ANALYSIS], [FAILURE]), CSV)
+    text = shown(batch([ANALYSIS], [FAILURE]), CSV)
     first, second = csv.DictReader(io.StringIO(text, newline=""))
     assert text.count("\r\n") == 3
     assert (first["implied_move_event_move_pct"], first["history_moves"]) == ("4.45", "2")

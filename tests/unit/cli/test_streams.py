@@ -37,11 +37,11 @@ def test_a_full_disk_is_named_and_a_gone_reader_is_no_failure(monkeypatch: pytes
     with monkeypatch.context() as patch:
         full = Path("/dev/full").open("w")  # noqa: SIM115 — its closing fails, which is the point
         patch.setattr(sys, "stdout", full)
-        assert write_stdout("text") == "the disk is full"
+        assert write_stdout(["text"]) == "the disk is full"
         close_quietly(full)
         gone = pipe_without_reader()
         patch.setattr(sys, "stdout", gone)
-        assert write_stdout("text") is None
+        assert write_stdout(["text"]) is None
         close_quietly(gone)
 
 
@@ -51,7 +51,7 @@ def test_another_failure_is_told_in_the_systems_words(monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         stream = os.fdopen(os.dup(read_only), "w")
         patch.setattr(sys, "stdout", stream)
-        assert write_stdout("text") == "Bad file descriptor"
+        assert write_stdout(["text"]) == "Bad file descriptor"
         close_quietly(stream)
     os.close(read_only)
 
@@ -61,7 +61,7 @@ def test_a_closed_stdout_and_a_closed_stderr_take_nothing(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", None)
-        assert write_stdout("text") is None
+        assert write_stdout(["text"]) is None
         assert not on_terminal()
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", None)
@@ -74,7 +74,7 @@ def test_results_are_utf_8_whatever_the_terminal_claims(monkeypatch: pytest.Monk
     stream = io.TextIOWrapper(written, encoding="ascii")
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", stream)
-        assert write_stdout("Nestlé \ud800") is None
+        assert write_stdout(["Nestlé \ud800"]) is None
     assert written.getvalue() == "Nestlé ".encode() + b"\\ud800"
 
 

@@ -3,11 +3,14 @@
 Works on the documents alone, so that what is shown, kept and sent is the same thing.
 """
 
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
 import msgspec
 
-from ivcrush.application.documents import Document
+from ivcrush.application.documents import BatchReport, Document
 from ivcrush.cli.command import Style
-from ivcrush.cli.render.flat import csv_text
+from ivcrush.cli.render.flat import csv_pieces, csv_text
 from ivcrush.cli.render.table import analysis_table, batch_table, rows_table
 
 
@@ -18,13 +21,13 @@ def render_single(document: Document, style: Style) -> str:
     return csv_text([document]) if style.form == "csv" else analysis_table(document, style)
 
 
-def render_batch(document: Document, style: Style) -> str:
-    """Several of them; in CSV a row each, the analyses first."""
+def render_batch(report: BatchReport, style: Style) -> Iterator[str]:
+    """Several of them, piece by piece; in CSV a row each, the analyses first."""
     if style.form == "json":
-        return json_text(document)
+        return _batch_json(report)
     if style.form == "csv":
-        return csv_text([*rows(document, "analyses"), *rows(document, "failures")])
-    return batch_table(document, style)
+        return csv_pieces(lambda: chain(map(_read, report.analyses), report.failures))
+    return batch_table(report.head, map(_read, report.analyses), report.failures, style)
 
 
 def render_rows(document: Document, name: str | None, style: Style) -> str:
@@ -42,6 +45,36 @@ def rows(document: Document, name: str) -> list[Document]:
     return [row for row in found if isinstance(row, dict)]
 
 
+def _batch_json(report: BatchReport) -> Iterator[str]:
+    """The head with its lists as last members: as if it were one document, of which only a part is ever held."""
+    yield json_text(report.head).removesuffix("\n}\n")
+    yield from _json_list("analyses", (_indented(msgspec.json.format(each, indent=2)) for each in report.analyses))
+    yield from _json_list("failures", (_indented(_json(each)) for each in report.failures))
+    yield "\n}\n"
+
+
+def _json_list(name: str, items: Iterable[str]) -> Iterator[str]:
+    yield f',\n  "{name}": ['
+    between = ""
+    for item in items:
+        yield f"{between}\n    {item}"
+        between = ","
+    yield "\n  ]" if between else "]"
+
+
+def _indented(document: bytes) -> str:
+    return document.decode().replace("\n", "\n    ")
+
+
+def _read(document: bytes) -> Document:
+    found: Document = msgspec.json.decode(document)
+    return found
+
+
 def json_text(document: Document) -> str:
     """Indented JSON with a last newline."""
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+    return _json(document).decode() + "\n"
+
+
+def _json(document: Document) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(document), indent=2)

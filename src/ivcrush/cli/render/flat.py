@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ivcrush.application.documents import Document, Json
 from ivcrush.utils.text import csv_cell, printable
@@ -10,14 +10,22 @@ from ivcrush.utils.text import csv_cell, printable
 
 def csv_text(documents: Sequence[Document]) -> str:
     """A header over the fields of all rows in their first order, then the rows; empty without rows."""
-    if not documents:
-        return ""
-    flattened = [dict(_fields(document)) for document in documents]
-    header = list(dict.fromkeys(name for row in flattened for name in row))
+    return "".join(csv_pieces(lambda: documents))
+
+
+def csv_pieces(documents: Callable[[], Iterable[Document]]) -> Iterator[str]:
+    """The same, a row a piece; the documents are gone through twice, the first time for their fields."""
+    header = list(dict.fromkeys(name for document in documents() for name, _ in _fields(document)))
+    if header:
+        yield _line(header)
+    for document in documents():
+        row = dict(_fields(document))
+        yield _line([_cell(row.get(name)) for name in header])
+
+
+def _line(cells: Sequence[str | float | int]) -> str:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(header)
-    writer.writerows([_cell(row.get(name)) for name in header] for row in flattened)
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
     return out.getvalue()
 
 

@@ -4,7 +4,7 @@ Hand-aligned because a table library takes longer to load than the whole analysi
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ivcrush.application.documents import Document, Json
 from ivcrush.cli.command import Style
@@ -15,6 +15,18 @@ _COLORS = {"excellent": "32", "good": "32", "marginal": "33", "warning": "33", "
 _COLOR = re.compile("\x1b\\[[0-9]+m")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?( %)?|n/a|-")
 _LABEL_WIDTH = 22
+_BATCH_COLUMNS = (
+    "ticker",
+    "report",
+    "event move",
+    "past mean",
+    "ratio",
+    "90 % interval",
+    "P(>1)",
+    "execution",
+    "verdict",
+    "flags",
+)
 _MOVES = ("close_to_close_pct", "gap_pct", "open_to_close_pct", "peak_pct")
 _SIMULATED = "SIMULATED MARKET: every number below is invented"
 
@@ -28,26 +40,17 @@ def analysis_table(document: Document, style: Style) -> str:
     return "\n".join(lines) + "\n"
 
 
-def batch_table(document: Document, style: Style) -> str:
-    """A row an analysis, ranked, then the failures and the totals."""
-    analyses, failures = _parts(document, "analyses"), _parts(document, "failures")
-    head = (
-        "ticker",
-        "report",
-        "event move",
-        "past mean",
-        "ratio",
-        "90 % interval",
-        "P(>1)",
-        "execution",
-        "verdict",
-        "flags",
-    )
+def batch_table(
+    head: Document, analyses: Iterable[Document], failures: Sequence[Document], style: Style
+) -> Iterator[str]:
+    """A row an analysis, ranked, then the failures and the totals; a line a piece."""
     rows = [_batch_row(analysis, style) for analysis in analyses]
     lines = [_SIMULATED, ""] if style.simulated else []
-    lines += aligned([head, *rows]) if rows else []
+    lines += aligned([_BATCH_COLUMNS, *rows]) if rows else []
     lines += [_failed(each) for each in failures]
-    return "\n".join([*lines, "", _summed(document)]) + "\n"
+    for line in (*lines, "", _summed(head)):
+        yield f"{line}\n"
+    yield f"up to {_text(head['term_structure_depth'])} expirations read from the event's on\n"
 
 
 def rows_table(document: Document, documents: Sequence[Document], style: Style) -> str:
