@@ -4,12 +4,15 @@ Builds each part once, when it is first asked for, and closes what it opened. No
 how the program fits together reads this file from top to bottom.
 """
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
 from functools import cached_property
 
-from ivcrush.application.services.analyzer import Analyzer, AnalyzerSettings
+from ivcrush import __version__
+from ivcrush.application.services.analyzer import MANY, ONE, Analyzer, AnalyzerSettings, Reach
+from ivcrush.application.services.batch_analyzer import BatchAnalyzer
 from ivcrush.application.services.calendar_refresh import CalendarRefresh
 from ivcrush.application.services.company_history import CompanyHistory
 from ivcrush.application.services.history_backfill import HistoryBackfill
@@ -29,6 +32,8 @@ from ivcrush.infrastructure.cache.sqlite_cache import SqliteCache
 from ivcrush.infrastructure.database.connection import Database
 from ivcrush.infrastructure.database.init_schema import init_database
 from ivcrush.infrastructure.database.repositories.analysis_repository import AnalysisRepository
+from ivcrush.infrastructure.database.repositories.batch_repository import BatchRepository
+from ivcrush.infrastructure.database.repositories.companies_repository import CompaniesRepository
 from ivcrush.infrastructure.database.repositories.earnings_repository import EarningsRepository
 from ivcrush.infrastructure.database.repositories.prices_repository import PricesRepository
 from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota, ProviderAllowance
@@ -39,12 +44,11 @@ from ivcrush.utils.timezone import Clock
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What one command line adds to the settings: `as_of` None means now, `depth` is the command's own default."""
+    """What one command line adds to the settings: `as_of` None means now."""
 
     as_of: datetime | None = None
     refresh: bool = False
     simulated: bool = False
-    depth: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,11 @@ class Container:
         return PricesRepository(self._database)
 
     @cached_property
+    def companies(self) -> CompaniesRepository:
+        """Market capitalisations."""
+        return CompaniesRepository(self._database)
+
+    @cached_property
     def analyses(self) -> AnalysisRepository:
         """The log of analyses."""
         return AnalysisRepository(self._database)
@@ -195,7 +204,52 @@ class Container:
 
     @cached_property
     def analyzer(self) -> Analyzer:
-        """Walks tickers."""
+        """Walks a few companies."""
+        return self._analyzer(ONE)
+
+    @cached_property
+    def batch(self) -> BatchAnalyzer:
+        """Walks many."""
+        conditions = {
+            "version": __version__,
+            "as_of": None if self._options.as_of is None else self._options.as_of.isoformat(),
+            "depth": self.batch_depth,
+            "market": "simulated" if self._options.simulated else self._settings.tradier.base_url,
+            "evaluation": asdict(self._settings.evaluation),
+        }
+        return BatchAnalyzer(
+            self._analyzer(MANY),
+            BatchRepository(self._database),
+            conditions=json.dumps(conditions, sort_keys=True),
+            now=self.clock.now,
+        )
+
+    @property
+    def depth(self) -> int:
+        """Expirations fetched for each of a few companies, from the event's on."""
+        return self._reach(ONE).depth
+
+    @property
+    def batch_depth(self) -> int:
+        """Expirations fetched for each company of many, from the event's on."""
+        return self._reach(MANY).depth
+
+    @property
+    def rows_at_once(self) -> int:
+        """Companies of a batch under way at once, where nobody says otherwise."""
+        return self._settings.requests.max_concurrent
+
+    @property
+    def rates_a_minute(self) -> tuple[int, int]:
+        """Requests to Tradier and calls to Alpha Vantage that a minute permits."""
+        return self._settings.tradier.per_minute, self._settings.alpha_vantage.per_minute
+
+    @property
+    def calls_left_today(self) -> Result[int]:
+        """Calls to Alpha Vantage that are left of the day's. Errors: DBERROR."""
+        return self.quota.remaining(Provider.ALPHA_VANTAGE, self.calls_a_day, self.clock.now())
+
+    def _analyzer(self, reach: Reach) -> Analyzer:
         return Analyzer(
             market=self.market,
             planner=self.planner,
@@ -204,12 +258,18 @@ class Container:
             analyses=self.analyses,
             settings=AnalyzerSettings(
                 evaluation=self._settings.evaluation,
-                depth=self._settings.term_structure_depth or self._options.depth,
+                reach=self._reach(reach),
                 as_of=self._options.as_of,
+                quote_life=timedelta(seconds=self._settings.cache.l2_ttl_s),
                 simulated=self._options.simulated,
             ),
             now=self.clock.now,
         )
+
+    def _reach(self, reach: Reach) -> Reach:
+        """A command's own reach, with the depth of the settings where they name one."""
+        chosen = self._settings.term_structure_depth
+        return reach if chosen is None else replace(reach, depth=chosen)
 
     @cached_property
     def _bounds(self) -> Bounds:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from ivcrush.domain.types import EvaluationSettings
+from ivcrush.domain.types import EvaluationSettings, ScanLimits
 from ivcrush.utils.logging import LogFormat
 from ivcrush.utils.rate_limiter import Window
 from ivcrush.utils.retry import RetryPolicy
@@ -44,6 +44,11 @@ class ProviderSettings:
     token: str | None = field(repr=False)
     windows: tuple[Window, ...]
     per_day: int | None = None
+
+    @property
+    def per_minute(self) -> int:
+        """Requests that a minute permits, by the narrowest window."""
+        return int(min(window.limit * 60 / window.period_s for window in self.windows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,7 @@ class AppSettings:
     requests: RequestSettings
     log: LogSettings
     evaluation: EvaluationSettings
+    scan: ScanLimits
     term_structure_depth: int | None
     warnings: tuple[str, ...] = ()
 

@@ -10,13 +10,15 @@ from typing import Protocol
 
 from ivcrush.domain.analysis import TickerAnalysis
 from ivcrush.domain.enums import ReportSource
-from ivcrush.domain.errors import Result
+from ivcrush.domain.errors import AppError, Result
 from ivcrush.domain.market_calendar import SessionDay
 from ivcrush.domain.types import (
+    BatchRun,
     CalendarListing,
     DailyBar,
     Dividend,
     HistoricalMove,
+    KeptRow,
     MarketClock,
     MarketSnapshot,
     MissingMove,
@@ -26,6 +28,7 @@ from ivcrush.domain.types import (
     Split,
     Ticker,
     UnderlyingQuote,
+    UnfinishedRun,
 )
 
 
@@ -174,6 +177,14 @@ class PriceStore(Protocol):
         ...
 
 
+class CompanyStore(Protocol):
+    """What is known of companies beside their reports."""
+
+    def market_caps_millions(self) -> Result[Mapping[Ticker, float]]:
+        """Market capitalisations in millions of dollars; an absent company's is unknown."""
+        ...
+
+
 class AnalysisStore(Protocol):
     """Every analysis made, whole, with the snapshot it was computed from."""
 
@@ -183,4 +194,34 @@ class AnalysisStore(Protocol):
 
     def snapshot(self, number: int) -> Result[MarketSnapshot]:
         """The snapshot of an analysis, for repeating it; NODATA for an unknown number."""
+        ...
+
+
+class BatchStore(Protocol):
+    """Runs over many companies, row by row, so that a run that was cut goes on where it was."""
+
+    def last_unfinished(self, command: str, conditions: str, since: datetime) -> Result[UnfinishedRun | None]:
+        """The latest run under the same conditions that was cut or stopped, begun since then; None without one."""
+        ...
+
+    def begin_run(self, run: BatchRun, questions: Sequence[str], kept: Mapping[str, KeptRow]) -> Result[None]:
+        """Note a run with its rows, or open it again with those of them that are kept; one transaction."""
+        ...
+
+    def save_analysed(
+        self, run_id: str, question: str, analysis: TickerAnalysis, document: bytes, *, ended_at: datetime
+    ) -> Result[None]:
+        """Keep an analysis and that its row is done; one transaction."""
+        ...
+
+    def save_failed(self, run_id: str, question: str, error: AppError, *, ended_at: datetime) -> Result[None]:
+        """Keep why a row has no analysis."""
+        ...
+
+    def document(self, analysis: int) -> Result[bytes]:
+        """The JSON document of an analysis; NODATA for an unknown number."""
+        ...
+
+    def end_run(self, run_id: str, *, complete: bool, exit_code: int, ended_at: datetime) -> Result[None]:
+        """Note how a run ended; `complete` where every row was reached."""
         ...

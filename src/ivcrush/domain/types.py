@@ -5,6 +5,7 @@ market dates, prices are dollars, `_pct` is percent. Nothing here reads a clock,
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -309,6 +310,17 @@ class EvaluationSettings:
     measure: MoveMeasure = MoveMeasure.CLOSE_TO_CLOSE
 
 
+@dataclass(frozen=True, slots=True)
+class ScanLimits:
+    """What a company must have to be looked at in a scan, in millions of dollars; 0 asks for nothing.
+
+    `min_dollar_volume_millions` is of an average day: shares traded times price.
+    """
+
+    min_market_cap_millions: float = 0.0
+    min_dollar_volume_millions: float = 1.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MarketSnapshot:
     """Everything one analysis is computed from; with it, the analysis can be repeated to the bit.
@@ -330,3 +342,29 @@ class MarketSnapshot:
     calendar: MarketCalendar = field(default_factory=MarketCalendar)
     session_state: SessionState = SessionState.OPEN
     simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRun:
+    """A run over many companies; `conditions` is whatever makes two runs of a command the same question."""
+
+    run_id: str
+    command: str
+    conditions: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    """A row of a run that is done: the number of its analysis, and when it was."""
+
+    analysis: int
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedRun:
+    """A run over many companies that was cut or stopped; its done rows by their question."""
+
+    run_id: str
+    done: Mapping[str, KeptRow]

@@ -5,7 +5,7 @@ what a number means: that is `metrics/evaluation`.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -16,6 +16,7 @@ from ivcrush.application.documents import analysis_document
 from ivcrush.application.metrics.evaluation import evaluate
 from ivcrush.application.metrics.session_clock import first_expiration, reaction_session
 from ivcrush.application.services.company_history import CompanyHistory, Past
+from ivcrush.application.services.quote_board import QuoteBoard
 from ivcrush.application.services.request_planner import ReportQuestion, RequestPlanner
 from ivcrush.application.services.together import together
 from ivcrush.domain.analysis import TickerAnalysis
@@ -32,9 +33,6 @@ from ivcrush.domain.types import (
     UnderlyingQuote,
 )
 
-# Expirations before the event that are fetched beside it: they show whether the variance jumps where the calendar says.
-EXPIRATIONS_BEFORE_EVENT = 1
-# After this long without a new report another quarter has gone by, and history is fetched again.
 _DAYS_OF_DIVIDENDS = 200
 # The provider's clock and ours: beyond the first a warning, beyond the second nothing can be dated.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -43,22 +41,45 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """How much is spent on each company.
+
+    `depth` counts the expirations fetched from the event's on, `before` those before it: they show whether the variance
+    jumps where the calendar says. `asks_dates` is whether a report date may be asked for, a company a call.
+    """
+
+    depth: int
+    before: int
+    asks_dates: bool
+
+
+# One company is looked at as closely as makes sense; of many, each request is minutes of waiting.
+ONE = Reach(depth=8, before=1, asks_dates=True)
+MANY = Reach(depth=3, before=0, asks_dates=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AnalyzerSettings:
     """What holds for every ticker of a run.
 
-    `as_of` None means now. `depth` counts the expirations fetched from the event's on. `simulated` labels the result.
+    `as_of` None means now. `quote_life` is how long quotes count as of now. `simulated` labels the result.
     """
 
     evaluation: EvaluationSettings
-    depth: int
+    reach: Reach
     as_of: datetime | None
+    quote_life: timedelta
     simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
-    """The market's day as the run sees it; `clock_lag` is how far this machine's clock is behind, beyond tolerance."""
+class Ground:
+    """What the companies of a run have in common: the market's day as the run sees it, and everybody's quotes.
 
+    `clock_lag` is how far this machine's clock is behind the exchange's, beyond tolerance.
+    """
+
+    quotes: QuoteBoard
     as_of: datetime
     calendar: MarketCalendar
     state: SessionState
@@ -89,103 +110,29 @@ class Analyzer:
         self._now = now
 
     async def analyze(self, questions: Sequence[ReportQuestion], run_id: str) -> tuple[Result[TickerAnalysis], ...]:
-        """One answer a question, in their order; each is kept as it ends. One request asks for all quotes."""
-        moment = await self._moment()
-        if isinstance(moment, Err):
-            return tuple(moment for _ in questions)
-        quotes = await self._market.quotes([question.ticker for question in questions])
-        if isinstance(quotes, Err):
-            return tuple(quotes for _ in questions)
-        return await together(self._one(question, quotes.value, moment.value, run_id) for question in questions)
+        """One answer a question, in their order, all at once; each is kept as it ends."""
+        ground = await self.ground([question.ticker for question in questions])
+        if isinstance(ground, Err):
+            return tuple(ground for _ in questions)
+        return await together(self._kept(question, ground.value, run_id) for question in questions)
 
-    async def _one(
-        self, question: ReportQuestion, quotes: Mapping[Ticker, UnderlyingQuote], moment: _Moment, run_id: str
-    ) -> Result[TickerAnalysis]:
-        snapshot = await self._snapshot(question, quotes, moment)
-        analysis = snapshot if isinstance(snapshot, Err) else evaluate(snapshot.value)
-        if isinstance(analysis, Err):
-            _log.info("%s not analysed: %s", question.ticker, analysis.error)
-            return analysis
-        document = msgspec.json.encode(analysis_document(analysis.value))
-        saved = self._analyses.save_analysis(analysis.value, document, run_id, self._now())
-        return saved if isinstance(saved, Err) else analysis
+    async def ground(self, tickers: Sequence[Ticker]) -> Result[Ground]:
+        """What the analyses of these companies share; quotes are asked for with the first of them.
 
-    async def _snapshot(
-        self, question: ReportQuestion, quotes: Mapping[Ticker, UnderlyingQuote], moment: _Moment
-    ) -> Result[MarketSnapshot]:
-        """Everything one analysis needs; after it nothing awaits."""
-        ticker = question.ticker
-        quote = self._quote(ticker, quotes)
-        if isinstance(quote, Err):
-            return quote
-        history = await self._history.at(ticker, moment.as_of, moment.calendar)
-        if isinstance(history, Err):
-            return history
-        request = await self._planner.plan(question, moment.as_of, history.value.sessions, moment.calendar)
-        if isinstance(request, Err):
-            return request
-        expirations = await self._market.expirations(ticker)
-        if isinstance(expirations, Err):
-            return expirations
-        chains = await self._chains(request.value, expirations.value, moment)
-        if isinstance(chains, Err):
-            return chains
-        return self._assembled(
-            moment,
-            request=request.value,
-            quote=quote.value,
-            expirations=expirations.value,
-            chains=chains.value,
-            history=history.value,
-        )
-
-    def _assembled(
-        self,
-        moment: _Moment,
-        *,
-        request: AnalysisRequest,
-        quote: UnderlyingQuote,
-        expirations: tuple[date, ...],
-        chains: tuple[OptionChain, ...],
-        history: Past,
-    ) -> Result[MarketSnapshot]:
-        today = moment.as_of.astimezone(NEW_YORK).date()
-        dividends = self._earnings_store.dividends(request.ticker, today, today + timedelta(_DAYS_OF_DIVIDENDS))
-        if isinstance(dividends, Err):
-            return dividends
-        recent = history.newest(self._settings.evaluation.max_quarters)
-        return Ok(
-            MarketSnapshot(
-                request=replace(request, flags=(*request.flags, *moment.flags, *history.flags)),
-                as_of=self._stamp(quote, chains, moment),
-                quote=quote,
-                expirations=expirations,
-                chains=chains,
-                moves=recent.moves,
-                missing=recent.missing,
-                dividends=dividends.value,
-                realised=history.realised,
-                settings=self._settings.evaluation,
-                calendar=moment.calendar,
-                session_state=moment.state,
-                simulated=self._settings.simulated,
-            )
-        )
-
-    async def _moment(self) -> Result[_Moment]:
-        """When the analysis is made, by which calendar, and whether the exchange is open."""
+        Errors: AUTH, CONFIG for a clock that cannot date anything.
+        """
+        quotes = QuoteBoard(self._market, tickers, life=self._settings.quote_life, now=self._now)
         fixed = self._settings.as_of
         now = self._now().astimezone(NEW_YORK)
-        as_of = now if fixed is None else fixed
-        calendar = await self._calendar(as_of)
+        calendar = await self._calendar(now if fixed is None else fixed)
         if fixed is not None:
-            return Ok(_Moment(fixed, calendar, calendar.state_at(fixed)))
+            return Ok(Ground(quotes, fixed, calendar, calendar.state_at(fixed)))
         clock = await self._market.clock()
         if isinstance(clock, Err):
             if clock.error.code is ErrorCode.AUTH:
                 return clock
             _log.warning("the exchange's clock is not to be had: %s", clock.error)
-            return Ok(_Moment(now, calendar, calendar.state_at(now)))
+            return Ok(Ground(quotes, now, calendar, calendar.state_at(now)))
         at = clock.value.at.astimezone(NEW_YORK)
         lag = clock.value.at - now
         if abs(lag) > CLOCK_LIMIT:
@@ -195,8 +142,86 @@ class Analyzer:
                 "set the clock, or name the moment with --as-of",
             )
         if abs(lag) > CLOCK_TOLERANCE:  # quotes are dated by the exchange's clock, so the analysis is too
-            return Ok(_Moment(at, calendar, clock.value.state, ("host_clock_off",), lag))
-        return Ok(_Moment(now, calendar, clock.value.state))
+            return Ok(Ground(quotes, at, calendar, clock.value.state, ("host_clock_off",), lag))
+        return Ok(Ground(quotes, now, calendar, clock.value.state))
+
+    async def analysis(self, question: ReportQuestion, ground: Ground) -> Result[TickerAnalysis]:
+        """One company's answer, not kept. Errors: those of the providers and of the evaluation, DBERROR."""
+        snapshot = await self._snapshot(question, ground)
+        analysis = snapshot if isinstance(snapshot, Err) else evaluate(snapshot.value)
+        if isinstance(analysis, Err):
+            _log.info("%s not analysed: %s", question.ticker, analysis.error)
+        return analysis
+
+    async def _kept(self, question: ReportQuestion, ground: Ground, run_id: str) -> Result[TickerAnalysis]:
+        analysis = await self.analysis(question, ground)
+        if isinstance(analysis, Err):
+            return analysis
+        document = msgspec.json.encode(analysis_document(analysis.value))
+        saved = self._analyses.save_analysis(analysis.value, document, run_id, self._now())
+        return saved if isinstance(saved, Err) else analysis
+
+    async def _snapshot(self, question: ReportQuestion, ground: Ground) -> Result[MarketSnapshot]:
+        """Everything one analysis needs; after it nothing awaits."""
+        ticker = question.ticker
+        quote = await self._quote(ticker, ground)
+        if isinstance(quote, Err):
+            return quote
+        history = await self._history.at(ticker, ground.as_of, ground.calendar)
+        if isinstance(history, Err):
+            return history
+        request = await self._planner.plan(
+            question, ground.as_of, history.value.sessions, ground.calendar, ask=self._settings.reach.asks_dates
+        )
+        if isinstance(request, Err):
+            return request
+        expirations = await self._market.expirations(ticker)
+        if isinstance(expirations, Err):
+            return expirations
+        chains = await self._chains(request.value, expirations.value, ground)
+        if isinstance(chains, Err):
+            return chains
+        return self._assembled(
+            ground,
+            request=request.value,
+            quote=quote.value,
+            expirations=expirations.value,
+            chains=chains.value,
+            history=history.value,
+        )
+
+    def _assembled(
+        self,
+        ground: Ground,
+        *,
+        request: AnalysisRequest,
+        quote: UnderlyingQuote,
+        expirations: tuple[date, ...],
+        chains: tuple[OptionChain, ...],
+        history: Past,
+    ) -> Result[MarketSnapshot]:
+        today = ground.as_of.astimezone(NEW_YORK).date()
+        dividends = self._earnings_store.dividends(request.ticker, today, today + timedelta(_DAYS_OF_DIVIDENDS))
+        if isinstance(dividends, Err):
+            return dividends
+        recent = history.newest(self._settings.evaluation.max_quarters)
+        return Ok(
+            MarketSnapshot(
+                request=replace(request, flags=(*request.flags, *ground.flags, *history.flags)),
+                as_of=self._stamp(quote, chains, ground),
+                quote=quote,
+                expirations=expirations,
+                chains=chains,
+                moves=recent.moves,
+                missing=recent.missing,
+                dividends=dividends.value,
+                realised=history.realised,
+                settings=self._settings.evaluation,
+                calendar=ground.calendar,
+                session_state=ground.state,
+                simulated=self._settings.simulated,
+            )
+        )
 
     async def _calendar(self, as_of: datetime) -> MarketCalendar:
         """The rules, corrected by the provider's calendar of this month and the next where it is to be had."""
@@ -208,8 +233,11 @@ class Analyzer:
                 _log.warning("the exchange's calendar is not to be had, its rules are used: %s", month.error)
         return MarketCalendar({day.day: day.close for month in months if isinstance(month, Ok) for day in month.value})
 
-    def _quote(self, ticker: Ticker, quotes: Mapping[Ticker, UnderlyingQuote]) -> Result[UnderlyingQuote]:
-        quote = quotes.get(ticker)
+    async def _quote(self, ticker: Ticker, ground: Ground) -> Result[UnderlyingQuote]:
+        found = await ground.quotes.quote(ticker)
+        if isinstance(found, Err):
+            return found
+        quote = found.value
         if quote is None:
             return err(ErrorCode.NODATA, f"{ticker}: the market data provider does not know this ticker")
         fixed = self._settings.as_of
@@ -223,13 +251,13 @@ class Analyzer:
         return Ok(quote)
 
     async def _chains(
-        self, request: AnalysisRequest, expirations: Sequence[date], moment: _Moment
+        self, request: AnalysisRequest, expirations: Sequence[date], ground: Ground
     ) -> Result[tuple[OptionChain, ...]]:
         """The event's expiration and those after it, and the one before; only the event's own is indispensable."""
-        wanted = _wanted(request, expirations, moment, self._settings.depth)
+        wanted = _wanted(request, expirations, ground, self._settings.reach)
         if isinstance(wanted, Err):
             return wanted
-        needed = _event_expirations(request, expirations, moment.calendar)
+        needed = _event_expirations(request, expirations, ground.calendar)
         days = sorted({*wanted.value, *needed})
         answers = await together(self._market.option_chain(request.ticker, day) for day in days)
         for day, answer in zip(days, answers, strict=True):
@@ -239,11 +267,11 @@ class Analyzer:
                 _log.warning("%s: the chain of %s is missing: %s", request.ticker, day, answer.error)
         return Ok(tuple(answer.value for answer in answers if isinstance(answer, Ok)))
 
-    def _stamp(self, quote: UnderlyingQuote, chains: Sequence[OptionChain], moment: _Moment) -> datetime:
+    def _stamp(self, quote: UnderlyingQuote, chains: Sequence[OptionChain], ground: Ground) -> datetime:
         """The fixed moment; or, for now, when the last quote was made, within what clocks may differ."""
         if self._settings.as_of is not None:
-            return moment.as_of
-        now = self._now() + moment.clock_lag
+            return ground.as_of
+        now = self._now() + ground.clock_lag
         made = [float(side.quoted_at.max(initial=0.0)) for chain in chains for side in (chain.calls, chain.puts)]
         if quote.quoted_at is not None:
             made.append(quote.quoted_at.timestamp())
@@ -252,11 +280,11 @@ class Analyzer:
 
 
 def _wanted(
-    request: AnalysisRequest, expirations: Sequence[date], moment: _Moment, depth: int
+    request: AnalysisRequest, expirations: Sequence[date], ground: Ground, reach: Reach
 ) -> Result[tuple[date, ...]]:
     """The expirations around the event, rising; of an unknown session, from the earlier reaction on."""
     timing = Timing.BMO if request.timing is Timing.UNKNOWN else request.timing
-    reaction = reaction_session(request.report_date, timing, moment.calendar)
+    reaction = reaction_session(request.report_date, timing, ground.calendar)
     holding = [day for day in expirations if day >= reaction]
     if request.expiration is not None and request.expiration not in expirations:
         shown = ", ".join(map(str, holding[:3])) or "none after the report"
@@ -265,9 +293,9 @@ def _wanted(
         )
     if not holding:
         return err(ErrorCode.NODATA, f"{request.ticker}: no expiration is listed on or after {reaction}")
-    today = moment.as_of.astimezone(NEW_YORK).date()
-    before = [day for day in expirations if today < day < reaction][-EXPIRATIONS_BEFORE_EVENT:]
-    return Ok((*before, *holding[:depth]))
+    today = ground.as_of.astimezone(NEW_YORK).date()
+    before = [day for day in expirations if today < day < reaction]
+    return Ok((*before[max(0, len(before) - reach.before) :], *holding[: reach.depth]))
 
 
 def _event_expirations(request: AnalysisRequest, expirations: Sequence[date], calendar: MarketCalendar) -> set[date]:

@@ -23,23 +23,8 @@ class AnalysisRepository:
 
     def save_analysis(self, analysis: TickerAnalysis, document: bytes, run_id: str, saved_at: datetime) -> Result[int]:
         """Keep the JSON document as given and the snapshot; the number is never given again. Errors: DBERROR."""
-        snapshot = analysis.snapshot
-        row = (
-            run_id,
-            analysis.ticker,
-            snapshot.request.report_date.isoformat(),
-            utc_text(snapshot.as_of),
-            utc_text(saved_at),
-            document,
-            encode_snapshot(snapshot),
-        )
-
-        def insert(connection: sqlite3.Connection) -> int:
-            number = connection.execute(_INSERT, row).lastrowid
-            assert number is not None
-            return number
-
-        return self._database.write(insert)
+        row = analysis_row(analysis, document, run_id, saved_at)
+        return self._database.write(lambda connection: insert_analysis(connection, row))
 
     def snapshot(self, number: int) -> Result[MarketSnapshot]:
         """The snapshot of an analysis. Errors: NODATA for an unknown number, DBERROR for a damaged one."""
@@ -49,6 +34,27 @@ class AnalysisRepository:
         if not found.value:
             return err(ErrorCode.NODATA, f"analysis {number}: not in {self._database.path}")
         return decode_snapshot(found.value[0])
+
+
+def analysis_row(analysis: TickerAnalysis, document: bytes, run_id: str, saved_at: datetime) -> tuple[str | bytes, ...]:
+    """An analysis as its row in the log."""
+    snapshot = analysis.snapshot
+    return (
+        run_id,
+        analysis.ticker,
+        snapshot.request.report_date.isoformat(),
+        utc_text(snapshot.as_of),
+        utc_text(saved_at),
+        document,
+        encode_snapshot(snapshot),
+    )
+
+
+def insert_analysis(connection: sqlite3.Connection, row: tuple[str | bytes, ...]) -> int:
+    """Append a row to the log, inside a transaction; its number. Raises sqlite3.DatabaseError."""
+    number = connection.execute(_INSERT, row).lastrowid
+    assert number is not None
+    return number
 
 
 def _parse_blob(row: Row) -> bytes:

@@ -1,0 +1,215 @@
+"""Many companies in one run: bounded, each row kept as it ends, a cut run taken up where it was.
+
+Every row of the input comes out exactly once: analysed (now or by the run that was cut), failed, or skipped because the
+run stopped before it. What is asked of a provider, and how fast, is decided below: the same row costs the same
+requests and gives the same answer however many are under way.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+
+from ivcrush.application.documents import analysis_document
+from ivcrush.application.ranking import Answer, answer
+from ivcrush.application.services.analyzer import Analyzer, Ground
+from ivcrush.application.services.request_planner import ReportQuestion
+from ivcrush.application.services.together import together
+from ivcrush.domain.analysis import TickerAnalysis
+from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result, err
+from ivcrush.domain.protocols import BatchStore
+from ivcrush.domain.types import BatchRun, KeptRow
+
+# A row that a cut run did longer ago than this is done again: its quotes are of another market.
+KEPT_FOR = timedelta(minutes=30)
+# A run that was cut longer ago than this is over.
+_TAKEN_UP_FOR = timedelta(days=1)
+# After these nothing more can succeed, so the run ends whatever it was told.
+_END_EVERY_RUN = (ErrorCode.AUTH, ErrorCode.CONFIG, ErrorCode.DBERROR)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A row of the input: what its user calls it, and the question that it asks or why it asks none."""
+
+    label: str
+    question: Result[ReportQuestion]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is to be done; `command` is whose run it is. `fresh` takes up nothing, `concurrency` counts rows."""
+
+    command: str
+    rows: tuple[BatchRow, ...]
+    concurrency: int
+    continue_on_error: bool
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowOutcome:
+    """What came of a row; `resumed` is True where the run that was cut had done it."""
+
+    label: str
+    answer: Result[Answer]
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """Every row in the order of the input."""
+
+    run_id: str
+    rows: tuple[RowOutcome, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row was reached."""
+        return not any(isinstance(row.answer, Err) and row.answer.error.code is ErrorCode.SKIPPED for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class StartedBatch:
+    """A batch whose run is noted: what the run that was cut had done, by position, and what is left to do."""
+
+    batch: Batch
+    run_id: str
+    kept: Mapping[int, Answer]
+
+    @property
+    def left(self) -> tuple[int, ...]:
+        """The positions that are not done."""
+        return tuple(position for position in range(len(self.batch.rows)) if position not in self.kept)
+
+
+@dataclass(slots=True)
+class _Going:
+    """A run under way; `stopped` is why no further row is begun."""
+
+    started: StartedBatch
+    ground: Result[Ground]
+    outcomes: dict[int, RowOutcome]
+    told: Callable[[RowOutcome], None]
+    stopped: AppError | None = None
+    positions: Iterator[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.positions = iter(self.started.left)
+
+
+class BatchAnalyzer:
+    """Walks the rows of a batch.
+
+    `conditions` is whatever beside the rows makes two runs the same question; `now` is the real clock.
+    """
+
+    def __init__(self, analyzer: Analyzer, store: BatchStore, *, conditions: str, now: Callable[[], datetime]) -> None:
+        self._analyzer = analyzer
+        self._store = store
+        self._conditions = conditions
+        self._now = now
+
+    def start(self, batch: Batch, run_id: str) -> Result[StartedBatch]:
+        """Note the run and its rows, or take up the one that was cut under its own number. Errors: DBERROR."""
+        names = _names(batch.rows)
+        now = self._now()
+        found = self._store.last_unfinished(batch.command, self._conditions, now - _TAKEN_UP_FOR)
+        if isinstance(found, Err):
+            return found
+        cut = None if batch.fresh else found.value
+        done = {} if cut is None else cut.done
+        usable = {name: done[name] for name in names if name in done and now - done[name].ended_at <= KEPT_FOR}
+        number = cut.run_id if cut is not None and usable else run_id
+        begun = self._store.begin_run(BatchRun(number, batch.command, self._conditions, now), names, usable)
+        if isinstance(begun, Err):
+            return begun
+        kept = self._kept(names, usable)
+        return kept if isinstance(kept, Err) else Ok(StartedBatch(batch, number, kept.value))
+
+    async def run(self, started: StartedBatch, told: Callable[[RowOutcome], None]) -> BatchOutcome:
+        """Do what is left; `told` hears of every row as it ends. Interrupted, it leaves a run that can be taken up."""
+        rows = started.batch.rows
+        outcomes = {
+            position: RowOutcome(rows[position].label, Ok(kept), resumed=True)
+            for position, kept in started.kept.items()
+        }
+        asked = [rows[position].question for position in started.left]
+        tickers = [question.value.ticker for question in asked if isinstance(question, Ok)]
+        ground = await self._analyzer.ground(tickers) if tickers else err(ErrorCode.NODATA, "no row asks anything")
+        going = _Going(started, ground, outcomes, told)
+        await together(self._work(going) for _ in range(min(started.batch.concurrency, len(asked))))
+        return BatchOutcome(started.run_id, tuple(outcomes[position] for position in range(len(rows))))
+
+    def end(self, outcome: BatchOutcome, exit_code: int) -> Result[None]:
+        """Note how the run ended. Errors: DBERROR."""
+        return self._store.end_run(outcome.run_id, complete=outcome.complete, exit_code=exit_code, ended_at=self._now())
+
+    def _kept(self, names: Sequence[str], usable: Mapping[str, KeptRow]) -> Result[Mapping[int, Answer]]:
+        kept: dict[int, Answer] = {}
+        for position, name in enumerate(names):
+            if name in usable:
+                document = self._store.document(usable[name].analysis)
+                if isinstance(document, Err):
+                    return document
+                kept[position] = answer(document.value)
+        return Ok(kept)
+
+    async def _work(self, going: _Going) -> None:
+        """One row after the other, as long as there are some; as many of these run as rows may be under way."""
+        batch = going.started.batch
+        for position in going.positions:
+            row = batch.rows[position]
+            if going.stopped is not None:
+                skipped = err(ErrorCode.SKIPPED, f"{row.label}: not reached after: {going.stopped.message}")
+                going.outcomes[position] = RowOutcome(row.label, skipped)
+                continue
+            outcome = RowOutcome(row.label, await self._done(going, position))
+            going.outcomes[position] = outcome
+            if isinstance(outcome.answer, Err) and _ends(outcome.answer.error, batch) and going.stopped is None:
+                going.stopped = outcome.answer.error
+            going.told(outcome)
+            await asyncio.sleep(
+                0
+            )  # rows that the cache answers wait for nothing: signals have to be heard all the same
+
+    async def _done(self, going: _Going, position: int) -> Result[Answer]:
+        """The row's answer, kept before anyone hears of it."""
+        run_id, question = going.started.run_id, going.started.batch.rows[position].question
+        name = _name(position, question)
+        analysis = await self._analysis(question, going.ground)
+        if isinstance(analysis, Err):
+            saved = self._store.save_failed(run_id, name, analysis.error, ended_at=self._now())
+            return saved if isinstance(saved, Err) else analysis
+        document = msgspec.json.encode(analysis_document(analysis.value))
+        saved = self._store.save_analysed(run_id, name, analysis.value, document, ended_at=self._now())
+        return saved if isinstance(saved, Err) else Ok(answer(document))
+
+    async def _analysis(self, question: Result[ReportQuestion], ground: Result[Ground]) -> Result[TickerAnalysis]:
+        if isinstance(question, Err):
+            return question
+        return ground if isinstance(ground, Err) else await self._analyzer.analysis(question.value, ground.value)
+
+
+def _ends(error: AppError, batch: Batch) -> bool:
+    return not batch.continue_on_error or error.code in _END_EVERY_RUN
+
+
+def _names(rows: Sequence[BatchRow]) -> list[str]:
+    """The rows' names in the database. Two rows that ask the same are a defect of the caller."""
+    names = [_name(position, row.question) for position, row in enumerate(rows)]
+    assert len(set(names)) == len(names), "two rows ask the same"
+    return names
+
+
+def _name(position: int, question: Result[ReportQuestion]) -> str:
+    """What a row is known by in later runs; one that asks nothing, by its place."""
+    if isinstance(question, Err):
+        return f"row {position + 1}"
+    asked = question.value
+    parts = (asked.ticker, asked.report_date, asked.timing, asked.expiration)
+    return " ".join("-" if part is None else str(part) for part in parts)
