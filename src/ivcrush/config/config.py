@@ -23,6 +23,7 @@ FilePath = Annotated[Path, BeforeValidator(rules.file_path)]
 Rate = Annotated[int, BeforeValidator(rules.whole(1, _MANY))]
 Lifetime = Annotated[float, BeforeValidator(rules.positive(86_400))]
 Threshold = Annotated[float, BeforeValidator(rules.positive(100))]
+Millions = Annotated[float, BeforeValidator(rules.number(0, 100_000_000))]
 Quarters = Annotated[int, BeforeValidator(rules.whole(2, 80))]
 
 
@@ -54,6 +55,8 @@ class Settings(BaseSettings):
     max_historical_quarters: Quarters = 12
     min_open_interest: Annotated[int, BeforeValidator(rules.whole(0, 1_000_000_000))] = 50
     max_spread_pct: Annotated[float, BeforeValidator(rules.positive(200))] = 20.0
+    min_market_cap_millions: Millions = 0.0
+    min_dollar_volume_millions: Millions = 1.0
     risk_free_rate_pct: Annotated[float, BeforeValidator(rules.number(-5, 50))] = 4.0
     term_structure_depth: Annotated[int, BeforeValidator(rules.whole(1, 50))] | None = None
 

@@ -22,7 +22,7 @@ from ivcrush.config.settings import (
     missing_key,
 )
 from ivcrush.config.sources import Gathered, Given, from_credentials, from_env_file, from_mapping
-from ivcrush.domain.types import EvaluationSettings
+from ivcrush.domain.types import EvaluationSettings, ScanLimits
 from ivcrush.utils.performance import track_performance
 from ivcrush.utils.rate_limiter import Window
 from ivcrush.utils.redaction import Redactor
@@ -215,6 +215,7 @@ def _view(settings: "Settings", working_directory: Path, warnings: tuple[str, ..
         requests=RequestSettings(max_concurrent=settings.max_concurrent_requests, timeout_s=settings.request_timeout),
         log=LogSettings(level=settings.log_level, log_format=settings.log_format, file=paths.get("LOG_FILE")),
         evaluation=_evaluation(settings),
+        scan=ScanLimits(settings.min_market_cap_millions, settings.min_dollar_volume_millions),
         term_structure_depth=settings.term_structure_depth,
         warnings=warnings,
     )

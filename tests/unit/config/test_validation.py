@@ -9,7 +9,7 @@ import pytest
 from ivcrush.config.settings import AppSettings, Provider
 from ivcrush.config.validation import ConfigurationError, load_settings
 from ivcrush.domain.enums import MoveMeasure
-from ivcrush.domain.types import EvaluationSettings
+from ivcrush.domain.types import EvaluationSettings, ScanLimits
 from ivcrush.utils.logging import LogFormat
 from ivcrush.utils.rate_limiter import Window
 from ivcrush.utils.retry import RetryPolicy
@@ -54,6 +54,7 @@ def test_with_nothing_set_every_value_is_the_documented_default(tmp_path: Path) 
         vrp_excellent=2.0, vrp_good=1.5, vrp_marginal=1.2, min_open_interest=50, max_spread_pct=20.0, min_quarters=4,
         max_quarters=12, risk_free_rate_pct=4.0, measure=MoveMeasure.CLOSE_TO_CLOSE,
     )  # fmt: skip
+    assert settings.scan == ScanLimits(min_market_cap_millions=0.0, min_dollar_volume_millions=1.0)
     assert (settings.term_structure_depth, settings.warnings, settings.secrets) == (None, (), ())
 
 
@@ -67,7 +68,8 @@ def test_every_setting_reaches_its_place(tmp_path: Path) -> None:
             "CACHE_L1_TTL": "1.5", "CACHE_L1_MAX_SIZE": "7", "CACHE_L2_TTL": "8", "MOVE_MEASURE": "gap",
             "VRP_EXCELLENT": "3", "VRP_GOOD": "2.5", "VRP_MARGINAL": "2", "MIN_HISTORICAL_QUARTERS": "5",
             "MAX_HISTORICAL_QUARTERS": "9", "MIN_OPEN_INTEREST": "0", "MAX_SPREAD_PCT": "12.5",
-            "RISK_FREE_RATE_PCT": "-0.5", "TERM_STRUCTURE_DEPTH": "6", "TRADIER_PER_MINUTE": "60",
+            "RISK_FREE_RATE_PCT": "-0.5", "MIN_MARKET_CAP_MILLIONS": "2000", "MIN_DOLLAR_VOLUME_MILLIONS": "7.5",
+            "TERM_STRUCTURE_DEPTH": "6", "TRADIER_PER_MINUTE": "60",
             "ALPHA_VANTAGE_PER_SECOND": "2", "ALPHA_VANTAGE_PER_MINUTE": "75", "ALPHA_VANTAGE_PER_DAY": "500",
             "MAX_CONCURRENT_REQUESTS": "4", "REQUEST_TIMEOUT": "9", "RETRY_MAX_ATTEMPTS": "2",
             "RETRY_BACKOFF_BASE": "0.5", "RETRY_MAX_BACKOFF": "11", "CIRCUIT_BREAKER_FAILURE_THRESHOLD": "6",
@@ -93,6 +95,7 @@ def test_every_setting_reaches_its_place(tmp_path: Path) -> None:
         vrp_excellent=3.0, vrp_good=2.5, vrp_marginal=2.0, min_open_interest=0, max_spread_pct=12.5, min_quarters=5,
         max_quarters=9, risk_free_rate_pct=-0.5, measure=MoveMeasure.GAP,
     )  # fmt: skip
+    assert settings.scan == ScanLimits(min_market_cap_millions=2000.0, min_dollar_volume_millions=7.5)
     assert settings.term_structure_depth == 6
     assert settings.secrets == ("CANARYtradier", "CANARYvantage")
 
