@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
 
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.types import Ticker
