@@ -34,7 +34,6 @@ from ivcrush.infrastructure.database.init_schema import init_database
 from ivcrush.infrastructure.database.repositories.analysis_repository import AnalysisRepository
 from ivcrush.infrastructure.database.repositories.batch_repository import BatchRepository
 from ivcrush.infrastructure.database.repositories.companies_repository import CompaniesRepository
-from ivcrush.infrastructure.database.repositories.companies_repository import CompaniesRepository
 from ivcrush.infrastructure.database.repositories.earnings_repository import EarningsRepository
 from ivcrush.infrastructure.database.repositories.prices_repository import PricesRepository
 from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota, ProviderAllowance
@@ -171,11 +170,6 @@ class Container:
     def prices(self) -> PricesRepository:
         """Past moves and recent bars."""
         return PricesRepository(self._database)
-
-    @cached_property
-    def companies(self) -> CompaniesRepository:
-        """Market capitalisations."""
-        return CompaniesRepository(self._database)
 
     @cached_property
     def companies(self) -> CompaniesRepository:

@@ -185,14 +185,6 @@ class CompanyStore(Protocol):
         ...
 
 
-class CompanyStore(Protocol):
-    """What is known of companies beside their reports."""
-
-    def market_caps_millions(self) -> Result[Mapping[Ticker, float]]:
-        """Market capitalisations in millions of dollars; an absent company's is unknown."""
-        ...
-
-
 class AnalysisStore(Protocol):
     """Every analysis made, whole, with the snapshot it was computed from."""
 

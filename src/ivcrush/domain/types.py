@@ -321,17 +321,6 @@ class ScanLimits:
     min_dollar_volume_millions: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class ScanLimits:
-    """What a company must have to be looked at in a scan, in millions of dollars; 0 asks for nothing.
-
-    `min_dollar_volume_millions` is of an average day: shares traded times price.
-    """
-
-    min_market_cap_millions: float = 0.0
-    min_dollar_volume_millions: float = 1.0
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class MarketSnapshot:
     """Everything one analysis is computed from; with it, the analysis can be repeated to the bit.
