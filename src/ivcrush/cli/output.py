@@ -31,7 +31,7 @@ def output_path(text: str | None) -> Result[Path | None]:
     return Ok(path)
 
 
-@track_performance(name="result: render and write")
+@track_performance(name="rendering and writing")
 def write_result(pieces: Iterable[str], output: Path | None) -> Result[None]:
     """Put the result there. Errors: DBERROR."""
     if output is not None:

@@ -47,7 +47,7 @@ class ConfigurationError(Exception):
         self.storage_alone = storage_alone
 
 
-@track_performance(name="settings: load", threshold_s=1.0)
+@track_performance(name="settings loading", threshold_s=1.0)
 def load_settings(
     environ: Mapping[str, str],
     working_directory: Path,

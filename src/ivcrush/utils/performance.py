@@ -1,6 +1,6 @@
 """How long the operations that matter take: counted and timed where they are declared, told of when one was slow.
 
-    @track_performance(name="database: write", threshold_s=1.0)
+    @track_performance(name="database write", threshold_s=1.0)
     def write(...): ...
 
     with monitored(PerformanceMonitor()) as monitor:

@@ -163,12 +163,12 @@ def test_eight_threads_lose_no_call() -> None:
 def test_a_call_is_timed_under_its_name_and_gives_what_it_gives(
     monitor: PerformanceMonitor, stopwatch: Stopwatch
 ) -> None:
-    @track_performance(name="cache: get")
+    @track_performance(name="cache get")
     def operation(duration_s: float, *, factor: int) -> float:
         return stopwatch.pass_s(duration_s) * factor
 
     assert operation(0.25, factor=4) == 1.0
-    assert (only(monitor).operation, only(monitor).total_s) == ("cache: get", 0.25)
+    assert (only(monitor).operation, only(monitor).total_s) == ("cache get", 0.25)
 
 
 async def test_an_awaited_call_is_timed_to_its_end(monitor: PerformanceMonitor, stopwatch: Stopwatch) -> None:
@@ -295,7 +295,7 @@ async def test_a_scope_gets_what_is_called_inside_it_and_its_tasks_and_nothing_e
 def test_each_call_over_the_threshold_is_one_warning_with_operation_duration_and_threshold(
     monitor: PerformanceMonitor, stopwatch: Stopwatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    @track_performance(name="database: write", threshold_s=0.5)
+    @track_performance(name="database write", threshold_s=0.5)
     def operation(duration_s: float) -> None:
         stopwatch.pass_s(duration_s)
 
@@ -303,11 +303,11 @@ def test_each_call_over_the_threshold_is_one_warning_with_operation_duration_and
         for duration_s in (0.25, 0.5, 0.75, 2.0):
             operation(duration_s)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", "slow: database: write took 0.75 s, at most 0.5 s expected"),
-        ("WARNING", "slow: database: write took 2 s, at most 0.5 s expected"),
+        ("WARNING", "slow: database write took 0.75 s, at most 0.5 s expected"),
+        ("WARNING", "slow: database write took 2 s, at most 0.5 s expected"),
     ]
     assert caplog.records[0].fields == {  # type: ignore[attr-defined]
-        "operation": "database: write",
+        "operation": "database write",
         "duration_s": 0.75,
         "threshold_s": 0.5,
     }

@@ -61,7 +61,7 @@ class HistoryBackfill:
         self._prices = prices
         self._now = now
 
-    @track_performance(name="backfill: one company")
+    @track_performance(name="company backfill")
     async def fetch(
         self, ticker: Ticker, as_of: datetime, calendar: MarketCalendar, *, quarters: int, with_dividends: bool
     ) -> Result[BackfillOutcome]:

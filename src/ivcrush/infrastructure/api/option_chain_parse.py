@@ -80,7 +80,7 @@ _MODEL_NUMBERS = 3  # of Greeks, bid_iv to ask_iv
 _OCC_TAIL = 15  # characters of an OCC symbol after its root: date, right, strike
 
 
-@track_performance(name="chain: parse", threshold_s=0.5)
+@track_performance(name="chain parsing", threshold_s=0.5)
 def parse_chain(body: bytes, ticker: Ticker, expiration: date) -> Result[OptionChain]:
     """The standard contracts of one expiration, calls and puts aligned by strike.
 

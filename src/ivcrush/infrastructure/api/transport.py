@@ -179,7 +179,7 @@ class Transport:
         """What was sent so far."""
         return RequestCounts(self._sent)
 
-    @track_performance(name="request: with waits and repeats")
+    @track_performance(name="request with waits and repeats")
     async def send(self, request: Request) -> Result[Reply]:
         """Asks until there is a usable body or a reason why not.
 
@@ -240,7 +240,7 @@ class Transport:
             return answer, None
         return self._judge(answer, slot), answer
 
-    @track_performance(name="request: on the wire", threshold_s=10.0)
+    @track_performance(name="request on the wire", threshold_s=10.0)
     async def _ask(self, request: Request) -> Answer | Verdict:
         """The answer, or the verdict on a way that failed; the total deadline covers the last byte of the body."""
         import httpx

@@ -87,7 +87,7 @@ class SqliteCache:
         with self._lock:
             self._open()
 
-    @track_performance(name="cache file: get", threshold_s=1.0)
+    @track_performance(name="cache file get", threshold_s=1.0)
     def get(self, key: str) -> StoredReply | None:
         """The reply, or None where there is none, its time is over, its age is unknown or its bytes are damaged."""
         with self._lock:
@@ -98,7 +98,7 @@ class SqliteCache:
                 self._hits += 1
             return reply
 
-    @track_performance(name="cache file: set", threshold_s=1.0)
+    @track_performance(name="cache file set", threshold_s=1.0)
     def set(self, key: str, payload: bytes, ttl_s: float) -> None:
         """Keep a reply for that many seconds; one larger than an eighth of the cache is not kept."""
         if ttl_s <= 0 or len(payload) > self._max_bytes // 8:

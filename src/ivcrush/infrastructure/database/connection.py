@@ -68,7 +68,7 @@ class Database:
         self._gate = gate
         self._lock = threading.RLock()
 
-    @track_performance(name="database: read", threshold_s=1.0)
+    @track_performance(name="database read", threshold_s=1.0)
     def rows(self, sql: str, parameters: Sequence[object], parse: Callable[[Row], T]) -> Result[tuple[T, ...]]:
         """All rows of a SELECT, each through `parse`. Errors: DBERROR, also for a row that `parse` refuses."""
         try:
@@ -77,7 +77,7 @@ class Database:
         except sqlite3.DatabaseError as error:
             return storage_failure(error, self.path)
 
-    @track_performance(name="database: write", threshold_s=1.0)
+    @track_performance(name="database write", threshold_s=1.0)
     def write(self, work: Callable[[sqlite3.Connection], T]) -> Result[T]:
         """Run `work` in one transaction: all of it is kept, or nothing. Errors: DBERROR."""
         try:
