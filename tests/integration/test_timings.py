@@ -1,7 +1,14 @@
 """What `--timings` shows of a real run, and where."""
 
 import json
+from argparse import Namespace
 
+from ivcrush.cli import session
+from ivcrush.cli.arguments import command_parser
+from ivcrush.cli.command import Outcome
+from ivcrush.cli.exit_codes import Exit
+from ivcrush.config.settings import Provider
+from ivcrush.utils.performance import track_performance
 from tests.integration.conftest import Desk, Finished
 
 
@@ -42,3 +49,28 @@ def test_a_second_run_in_the_same_process_counts_from_nothing(desk: Desk) -> Non
 
 def test_without_the_option_there_is_no_table(desk: Desk) -> None:
     assert desk.run("backfill", "AAPL").err == ""
+
+
+class Slow:
+    """A command whose one operation takes longer than it may."""
+
+    def prepare(self, arguments: Namespace) -> None:
+        return None
+
+    def needed_keys(self, prepared: None) -> tuple[Provider, ...]:
+        return ()
+
+    @track_performance(name="long way", threshold_s=0.0)
+    async def execute(self, prepared: object, container: object, style: object) -> Outcome:
+        return Outcome(("done",), Exit.DONE)
+
+
+def test_a_slow_operation_is_told_of_on_stderr_in_a_run_that_did_not_ask(desk: Desk) -> None:
+    desk.run("backfill", "AAPL", "--dry-run")
+    arguments = command_parser("analyze", "analyze").parse_args(["AAPL"])
+    assert session.run("analyze", Slow(), arguments) == Exit.DONE
+    captured = desk.capture.readouterr()
+    assert captured.out == "done"
+    (line,) = captured.err.splitlines()
+    assert "level=WARNING" in line
+    assert "slow: long way took" in line

@@ -84,7 +84,7 @@ class PerformanceMonitor:
                 operation,
                 duration_s,
                 threshold_s,
-                extra=fields(operation=operation, duration_s=duration_s, threshold_s=threshold_s),
+                extra=fields(operation=operation, duration_s=round(duration_s, 6), threshold_s=threshold_s),
             )
 
     def summary(self) -> tuple[OperationStatistics, ...]:
