@@ -79,7 +79,8 @@ def test_a_life_of_nothing_and_a_reply_too_large_are_not_kept(opened: Open) -> N
     "spoil",
     [
         "UPDATE replies SET payload = x'7b7c'",
-        "UPDATE replies SET checksum = x'00'",
+        "UPDATE replies SET payload = x'7b7d00'",
+        "UPDATE replies SET checksum = checksum + 1",
         "UPDATE replies SET expires_at = expires_at + 1e9",
         "UPDATE replies SET stored_at = stored_at - 1",
         "UPDATE replies SET key = 'other'",
@@ -96,6 +97,17 @@ def test_a_spoiled_row_is_dropped_and_counted_and_its_place_taken_again(
     assert (cache.stats().corrupt, cache.stats().entries) == (1, 0)
     cache.set(key, b"{}", 300.0)
     assert cache.get(key) == StoredReply(b"{}", 300.0)
+
+
+def test_each_single_flipped_bit_of_a_payload_is_found(opened: Open, cache_path: Path) -> None:
+    payload = b'{"bid": 1.25, "ask": 1.3}'
+    cache = opened()
+    for bit in range(8 * len(payload)):
+        cache.set("k", payload, 300.0)
+        flipped = (int.from_bytes(payload, "big") ^ 1 << bit).to_bytes(len(payload), "big")
+        alter(cache_path, "UPDATE replies SET payload = ?", flipped)
+        assert cache.get("k") is None, bit
+    assert cache.stats().corrupt == 8 * len(payload)
 
 
 def test_rows_and_bytes_stay_bounded_over_a_year_and_those_that_live_longest_stay(
