@@ -17,6 +17,7 @@ from ivcrush.application.services.calendar_refresh import CalendarRefresh
 from ivcrush.application.services.company_history import CompanyHistory
 from ivcrush.application.services.history_backfill import HistoryBackfill
 from ivcrush.application.services.request_planner import RequestPlanner
+from ivcrush.application.services.scan import Scan
 from ivcrush.config.settings import AppSettings, Provider, missing_key
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
@@ -206,6 +207,11 @@ class Container:
     def analyzer(self) -> Analyzer:
         """Walks a few companies."""
         return self._analyzer(ONE)
+
+    @cached_property
+    def scan(self) -> Scan:
+        """Selects the companies of a scan."""
+        return Scan(self.calendar_refresh, self.earnings_store, self.companies, self._settings.scan)
 
     @cached_property
     def batch(self) -> BatchAnalyzer:

@@ -94,11 +94,13 @@ class BatchReport:
     """Several tickers as `ivcrush.batch/1`: its head, and its lists in their order.
 
     `analyses` are the JSON documents themselves, ranked: there may be thousands, so each is read when it is its turn.
+    `rejected` is None for a run that leaves nobody out.
     """
 
     head: Document
     analyses: tuple[bytes, ...]
     failures: tuple[Document, ...]
+    rejected: tuple[Document, ...] | None = None
 
 
 def batch_report(answers: Sequence[Answer], failures: Sequence[Document], facts: RunFacts) -> BatchReport:

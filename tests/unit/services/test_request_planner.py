@@ -223,6 +223,17 @@ async def test_a_named_date_that_the_calendar_moved_to_says_so_and_any_other_doe
     assert (await planned(desk.run(), report_date=date(2026, 5, 20))).flags == ("date_not_in_calendar",)
 
 
+async def test_a_date_that_a_scan_read_from_the_calendar_was_named_by_the_calendar(desk):
+    told(desk, "NFLX", ("2026-05-20", "post-market"))
+    await planned(desk.run())
+    request = await planned(desk.run(), report_date=date(2026, 5, 20), from_calendar=True, ask=False)
+    assert (request.source, request.status, request.timing) == (
+        ReportSource.STORED,
+        DateStatus.CONFIRMED,
+        Timing.AMC,
+    )
+
+
 async def test_a_company_that_is_in_the_calendar_no_longer_has_no_coming_report(desk):
     told(desk, "NFLX", ("2026-05-20", "post-market"))
     await planned(desk.run())

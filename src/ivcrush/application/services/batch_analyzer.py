@@ -21,7 +21,7 @@ from ivcrush.application.services.together import together
 from ivcrush.domain.analysis import TickerAnalysis
 from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.protocols import BatchStore
-from ivcrush.domain.types import BatchRun, KeptRow
+from ivcrush.domain.types import BatchRun, KeptRow, Ticker
 
 # A row that a cut run did longer ago than this is done again: its quotes are of another market.
 KEPT_FOR = timedelta(minutes=30)
@@ -131,8 +131,17 @@ class BatchAnalyzer:
         kept = self._kept(names, usable)
         return kept if isinstance(kept, Err) else Ok(StartedBatch(batch, number, kept.value))
 
-    async def run(self, started: StartedBatch, told: Callable[[RowOutcome], None]) -> BatchOutcome:
-        """Do what is left; `told` hears of every row as it ends. Interrupted, it leaves a run that can be taken up."""
+    async def ground(self, tickers: Sequence[Ticker]) -> Result[Ground]:
+        """What the analyses of these companies will share, for whoever looks at their quotes before the run."""
+        return await self._analyzer.ground(tickers)
+
+    async def run(
+        self, started: StartedBatch, told: Callable[[RowOutcome], None], ground: Ground | None = None
+    ) -> BatchOutcome:
+        """Do what is left; `told` hears of every row as it ends. Interrupted, it leaves a run that can be taken up.
+
+        `ground` is that of at least these companies where it is known already, so that nothing is asked for twice.
+        """
         rows = started.batch.rows
         outcomes = {
             position: RowOutcome(rows[position].label, Ok(kept), resumed=True)
@@ -140,8 +149,12 @@ class BatchAnalyzer:
         }
         asked = [rows[position].question for position in started.left]
         tickers = [question.value.ticker for question in asked if isinstance(question, Ok)]
-        ground = await self._analyzer.ground(tickers) if tickers else err(ErrorCode.NODATA, "no row asks anything")
-        going = _Going(started, ground, outcomes, told)
+        common: Result[Ground] = err(ErrorCode.NODATA, "no row asks anything")
+        if ground is not None:
+            common = Ok(ground)
+        elif tickers:
+            common = await self.ground(tickers)
+        going = _Going(started, common, outcomes, told)
         await together(self._work(going) for _ in range(min(started.batch.concurrency, len(asked))))
         return BatchOutcome(started.run_id, tuple(outcomes[position] for position in range(len(rows))))
 

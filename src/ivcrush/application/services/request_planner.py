@@ -31,12 +31,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReportQuestion:
-    """A ticker, and what the trader named of its coming report; None is to be found."""
+    """A ticker, and what the trader named of its coming report; None is to be found.
+
+    `from_calendar`: the stored calendar named the date, not the trader.
+    """
 
     ticker: Ticker
     report_date: date | None = None
     timing: Timing | None = None
     expiration: date | None = None
+    from_calendar: bool = False
 
 
 class RequestPlanner:
@@ -75,7 +79,7 @@ class RequestPlanner:
         if isinstance(found, Err) and named is None:
             return found
         expected = () if isinstance(found, Err) else found.value
-        report = _coming(expected, as_of, calendar) if named is None else _named(question.ticker, named, expected)
+        report = _coming(expected, as_of, calendar) if named is None else _named(question, named, expected)
         if report is None:
             return err(
                 ErrorCode.NODATA,
@@ -147,14 +151,16 @@ def _over(report: ScheduledReport, as_of: datetime, calendar: MarketCalendar) ->
     return reaction_has_begun(reaction_session(report.report_date, timing, calendar), as_of, calendar)
 
 
-def _named(ticker: Ticker, report_date: date, expected: Sequence[ScheduledReport]) -> ScheduledReport:
-    """The trader's date, with session and status of the calendar where it names the same one."""
+def _named(question: ReportQuestion, report_date: date, expected: Sequence[ScheduledReport]) -> ScheduledReport:
+    """The named date, with session and status of the calendar where it names the same one."""
     same = next((report for report in expected if report.report_date == report_date), None)
     if same is not None:
-        return replace(same, source=ReportSource.ARGUMENT)
+        return same if question.from_calendar else replace(same, source=ReportSource.ARGUMENT)
     near = any(abs(report.report_date - report_date) <= NEXT_REPORT_AFTER for report in expected)
     flags = ("date_not_in_calendar",) if near else ()
-    return ScheduledReport(ticker, report_date, Timing.UNKNOWN, DateStatus.UNKNOWN, ReportSource.ARGUMENT, flags=flags)
+    return ScheduledReport(
+        question.ticker, report_date, Timing.UNKNOWN, DateStatus.UNKNOWN, ReportSource.ARGUMENT, flags=flags
+    )
 
 
 def _in_session(report: ScheduledReport, timing: Timing) -> ScheduledReport:

@@ -1,0 +1,165 @@
+"""Who reports in some days, and which of them are worth asking for, by what costs nothing: before any chain is bought.
+
+A company is left out with the reason, never silently; what is not known of it is no reason. Analyses nothing: what
+remains is a batch like any other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+
+from ivcrush.application.metrics.session_clock import reaction_session
+from ivcrush.application.services.analyzer import Ground
+from ivcrush.application.services.calendar_refresh import CalendarRefresh, KnownCalendar
+from ivcrush.domain.enums import Timing
+from ivcrush.domain.errors import Err, Ok, Result
+from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
+from ivcrush.domain.protocols import CompanyStore, EarningsStore
+from ivcrush.domain.types import ScanLimits, ScheduledReport, Ticker, UnderlyingQuote
+
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A company that reports and is not among the answers: `code` names the filter, `reasons` are for people.
+
+    `ratio` is its VRP ratio where it was analysed. `near_miss` is whether little was lacking.
+    """
+
+    report: ScheduledReport
+    code: str
+    reasons: tuple[str, ...]
+    near_miss: bool = False
+    ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reporters:
+    """Who reports in the asked days, a report each, by date and ticker, and the calendar that says so."""
+
+    reports: tuple[ScheduledReport, ...]
+    rejected: tuple[Rejection, ...]
+    calendar: KnownCalendar
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """Those whose chains are worth asking for, and the others."""
+
+    fit: tuple[ScheduledReport, ...]
+    rejected: tuple[Rejection, ...]
+
+
+class Scan:
+    """Selects the companies of a scan."""
+
+    def __init__(
+        self, refresh: CalendarRefresh, store: EarningsStore, companies: CompanyStore, limits: ScanLimits
+    ) -> None:
+        self._refresh = refresh
+        self._store = store
+        self._companies = companies
+        self._limits = limits
+
+    async def reporters(self, start: date, end: date, as_of: datetime, calendar: MarketCalendar) -> Result[Reporters]:
+        """Everybody who reports in [start, end], after today's refresh of the calendar.
+
+        Errors: those of the refresh where no calendar was ever kept, DBERROR.
+        """
+        known = await self._refresh.at_hand()
+        if isinstance(known, Err):
+            return known
+        listed = self._store.calendar(start, end)
+        if isinstance(listed, Err):
+            return listed
+        reports, rejected = _one_each(listed.value, as_of, calendar)
+        return Ok(Reporters(reports, rejected, known.value))
+
+    async def screened(self, reports: Sequence[ScheduledReport], ground: Ground) -> Result[Screened]:
+        """Leave out what is known to be unfit, from the quotes that all analyses share. Errors: DBERROR.
+
+        A quote that is not to be had speaks against nobody: the analysis will meet the same failure, and say so.
+        """
+        caps = self._companies.market_caps_millions()
+        if isinstance(caps, Err):
+            return caps
+        fit: list[ScheduledReport] = []
+        rejected: list[Rejection] = []
+        for report in reports:
+            found = await ground.quotes.quote(report.ticker)
+            rejection = None if isinstance(found, Err) else _unfit(report, found.value, caps.value, self._limits)
+            if rejection is None:
+                fit.append(report)
+            else:
+                rejected.append(rejection)
+        return Ok(Screened(tuple(fit), tuple(rejected)))
+
+
+def days_ahead(days: int, as_of: datetime, calendar: MarketCalendar) -> tuple[date, date]:
+    """The dates of `--days`: from today through the `days`-th session after it."""
+    today = end = as_of.astimezone(NEW_YORK).date()
+    for _ in range(days):
+        end = calendar.next_session(end)
+    return today, end
+
+
+def entered_by(report: ScheduledReport, calendar: MarketCalendar) -> datetime:
+    """The last moment for entering its trade: the close before the reaction, of an unknown session the later one."""
+    timing = Timing.AMC if report.timing is Timing.UNKNOWN else report.timing
+    return calendar.closes_at(calendar.previous_session(reaction_session(report.report_date, timing, calendar)))
+
+
+def _one_each(
+    listed: Sequence[ScheduledReport], as_of: datetime, calendar: MarketCalendar
+) -> tuple[tuple[ScheduledReport, ...], tuple[Rejection, ...]]:
+    """A company's first report that can still be traded; of one without any, its last, and why not."""
+    reports: list[ScheduledReport] = []
+    rejected: list[Rejection] = []
+    for _, group in groupby(sorted(listed, key=lambda report: report.ticker), key=lambda report: report.ticker):
+        every = list(group)
+        pending = [report for report in every if as_of < entered_by(report, calendar)]
+        if pending:
+            reports.append(pending[0])
+        else:
+            closed = entered_by(every[-1], calendar)
+            rejected.append(
+                Rejection(every[-1], "too_late", (f"its trade was to be entered by {closed:%Y-%m-%d %H:%M}",))
+            )
+    return tuple(sorted(reports, key=_by_date)), tuple(sorted(rejected, key=lambda each: _by_date(each.report)))
+
+
+def _by_date(report: ScheduledReport) -> tuple[date, Ticker]:
+    return report.report_date, report.ticker
+
+
+def _unfit(
+    report: ScheduledReport,
+    quote: UnderlyingQuote | None,
+    caps_millions: Mapping[Ticker, float],
+    limits: ScanLimits,
+) -> Rejection | None:
+    """Why a company is left out, None where nothing speaks against it."""
+    if quote is None:
+        return Rejection(report, "not_listed", ("the market data provider does not know this ticker",))
+    reasons: dict[str, str] = {}
+    cap = caps_millions.get(report.ticker)
+    if cap is not None and cap < limits.min_market_cap_millions:
+        reasons["market_cap"] = (
+            f"market capitalisation {cap:,.0f} million dollars, {limits.min_market_cap_millions:,g} needed"
+        )
+    traded = _dollar_volume_millions(quote)
+    if traded is not None and traded < limits.min_dollar_volume_millions:
+        reasons["dollar_volume"] = (
+            f"{traded:,.2f} million dollars traded on an average day, {limits.min_dollar_volume_millions:,g} needed"
+        )
+    return Rejection(report, next(iter(reasons)), tuple(reasons.values())) if reasons else None
+
+
+def _dollar_volume_millions(quote: UnderlyingQuote) -> float | None:
+    """Of an average day; None where volume or price is unknown."""
+    price = quote.spot()
+    if quote.average_volume <= 0 or isinstance(price, Err):
+        return None
+    return quote.average_volume * price.value / _MILLION

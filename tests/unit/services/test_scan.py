@@ -1,0 +1,205 @@
+"""Who is looked at in a scan: by date from the calendar, by what is known of the company, and never silently."""
+
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+
+from ivcrush.application.services.analyzer import Ground
+from ivcrush.application.services.scan import days_ahead, entered_by
+from ivcrush.domain.enums import DateStatus, ReportSource, SessionState, Timing
+from ivcrush.domain.errors import Err, ErrorCode, Ok
+from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
+from ivcrush.domain.types import ScheduledReport, Ticker
+from simulated_market import FaultRule, Switches
+from tests.unit.services.conftest import FRIDAY_AFTERNOON
+from tests.unit.services.test_calendar_refresh import DOWN, refreshed, told
+
+CALENDAR = MarketCalendar()
+WEEK = (date(2026, 5, 15), date(2026, 5, 22))
+
+
+def expected(ticker: str, day: date, timing: Timing = Timing.AMC) -> ScheduledReport:
+    return ScheduledReport(Ticker(ticker), day, timing, DateStatus.CONFIRMED, ReportSource.ALPHA_VANTAGE)
+
+
+async def reporters(run, start=WEEK[0], end=WEEK[1], as_of=FRIDAY_AFTERNOON):
+    found = await run.scan.reporters(start, end, as_of, CALENDAR)
+    assert isinstance(found, Ok), found
+    return found.value
+
+
+def shown(reports):
+    return [(str(report.ticker), report.report_date.isoformat()) for report in reports]
+
+
+@pytest.mark.parametrize(
+    ("days", "as_of", "through"),
+    [
+        (1, FRIDAY_AFTERNOON, date(2026, 5, 18)),
+        (5, FRIDAY_AFTERNOON, date(2026, 5, 22)),
+        (6, FRIDAY_AFTERNOON, date(2026, 5, 26)),  # Monday the 25th is Memorial Day
+        (1, datetime(2026, 5, 16, 12, 0, tzinfo=NEW_YORK), date(2026, 5, 18)),
+    ],
+    ids=["Friday and Monday", "a week", "over a holiday", "from a Saturday"],
+)
+def test_some_days_are_today_and_that_many_sessions_after_it(days, as_of, through) -> None:
+    assert days_ahead(days, as_of, CALENDAR) == (as_of.date(), through)
+
+
+@pytest.mark.parametrize(
+    ("day", "timing", "last_moment"),
+    [
+        (date(2026, 5, 15), Timing.AMC, datetime(2026, 5, 15, 16, 0, tzinfo=NEW_YORK)),
+        (date(2026, 5, 18), Timing.BMO, datetime(2026, 5, 15, 16, 0, tzinfo=NEW_YORK)),
+        (date(2026, 5, 18), Timing.DMH, datetime(2026, 5, 15, 16, 0, tzinfo=NEW_YORK)),
+        (date(2026, 5, 18), Timing.UNKNOWN, datetime(2026, 5, 18, 16, 0, tzinfo=NEW_YORK)),
+        (date(2026, 11, 27), Timing.AMC, datetime(2026, 11, 27, 13, 0, tzinfo=NEW_YORK)),
+    ],
+    ids=[
+        "after Friday's close",
+        "before Monday's open",
+        "in Monday's session",
+        "some time on Monday",
+        "a short Friday",
+    ],
+)
+def test_a_trade_is_entered_by_the_last_close_before_the_stock_reacts(day, timing, last_moment) -> None:
+    assert entered_by(expected("IBM", day, timing), CALENDAR) == last_moment
+
+
+async def test_everybody_in_the_calendar_who_reports_then_is_found_by_one_call(desk):
+    told(
+        desk,
+        ("MSFT", "2026-05-18", "post-market"),
+        ("IBM", "2026-05-18", ""),
+        ("AAPL", "2026-05-22", "pre-market"),
+        ("NKE", "2026-05-25", ""),
+        ("GE", "2026-05-14", "post-market"),
+    )
+    found = await reporters(desk.run())
+    assert shown(found.reports) == [("IBM", "2026-05-18"), ("MSFT", "2026-05-18"), ("AAPL", "2026-05-22")]
+    assert found.rejected == ()
+    assert found.calendar.not_refreshed is None
+    await reporters(desk.run())
+    assert desk.asked("EARNINGS_CALENDAR") == 1
+
+
+async def test_a_report_whose_trade_cannot_be_entered_any_more_is_left_out_with_the_hour(desk):
+    told(desk, ("AAPL", "2026-05-15", "pre-market"), ("IBM", "2026-05-15", ""), ("MSFT", "2026-05-15", "post-market"))
+    found = await reporters(desk.run())
+    assert shown(found.reports) == [("IBM", "2026-05-15"), ("MSFT", "2026-05-15")]
+    (late,) = found.rejected
+    assert (late.report.ticker, late.code) == ("AAPL", "too_late")
+    assert late.reasons == ("its trade was to be entered by 2026-05-14 16:00",)
+    after = await reporters(desk.run(), as_of=FRIDAY_AFTERNOON.replace(hour=16, minute=0))
+    assert (after.reports, len(after.rejected)) == ((), 3)
+
+
+async def test_two_spellings_of_a_company_are_one_row_of_the_earlier_date_with_the_doubt(desk):
+    told(desk, ("BF.B", "2026-05-21", ""), ("BF-B", "2026-05-18", "pre-market"))
+    (report,) = (await reporters(desk.run())).reports
+    assert (report.ticker, report.report_date, report.flags) == ("BF.B", date(2026, 5, 18), ("date_conflict",))
+
+
+async def test_of_two_dates_the_one_that_can_still_be_traded_counts(desk):
+    told(desk, ("BF.B", "2026-05-15", "pre-market"), ("BF-B", "2026-05-20", ""))
+    found = await reporters(desk.run())
+    assert shown(found.reports) == [("BF.B", "2026-05-20")]
+    assert found.reports[0].flags == ("date_conflict",)
+    assert found.rejected == ()
+
+
+async def test_a_date_on_a_closed_day_is_an_estimate(desk):
+    told(desk, ("IBM", "2026-05-25", "pre-market"))
+    (report,) = (await reporters(desk.run(), end=date(2026, 5, 29))).reports
+    assert (report.status, report.flags) == (DateStatus.ESTIMATED, ("report_on_closed_day",))
+
+
+async def test_a_calendar_that_fails_leaves_yesterdays_and_says_so(desk):
+    told(desk, ("IBM", "2026-05-18", ""))
+    await refreshed(desk.run())
+    desk.market.set_switches(DOWN)
+    found = await reporters(desk.run(refresh=True, now=FRIDAY_AFTERNOON))
+    assert shown(found.reports) == [("IBM", "2026-05-18")]
+    assert found.calendar.not_refreshed.code is ErrorCode.EXTERNAL
+
+
+async def test_without_any_calendar_the_failure_is_the_answer(desk):
+    desk.market.set_switches(DOWN)
+    failed = await desk.run().scan.reporters(*WEEK, FRIDAY_AFTERNOON, CALENDAR)
+    assert isinstance(failed, Err)
+    assert failed.error.code is ErrorCode.EXTERNAL
+
+
+async def screened(run, *tickers):
+    names = [Ticker(ticker) for ticker in tickers]
+    ground = (await run.batch.ground(names)).value
+    found = await run.scan.screened([expected(name, date(2026, 5, 18)) for name in names], ground)
+    assert isinstance(found, Ok), found
+    return found.value
+
+
+def dollar_volume_millions(quote):
+    return quote.average_volume * (quote.bid + quote.ask) / 2 / 1_000_000
+
+
+async def test_a_stock_that_trades_too_little_is_left_out_before_anything_is_bought(desk, world):
+    run = desk.run()
+    names = ("AAPL", "NFLX", "IBM")
+    quotes = (await run.market.quotes([Ticker(name) for name in names])).value
+    volumes = {name: dollar_volume_millions(quotes[Ticker(name)]) for name in names}
+    least, *_ = sorted(volumes.values())
+    poor = next(name for name in names if volumes[name] == least)
+    found = await screened(desk.run(MIN_DOLLAR_VOLUME_MILLIONS=f"{least * 1.01:.6f}"), *names)
+    assert [rejection.report.ticker for rejection in found.rejected] == [poor]
+    assert found.rejected[0].code == "dollar_volume"
+    assert found.rejected[0].reasons == (
+        f"{least:,.2f} million dollars traded on an average day, {float(f'{least * 1.01:.6f}'):,g} needed",
+    )
+    assert {str(report.ticker) for report in found.fit} == {*names} - {poor}
+    assert desk.asked("/options/") == 0
+
+
+async def test_a_known_capitalisation_that_is_too_small_is_a_reason_and_an_unknown_one_is_not(desk):
+    run = desk.run(MIN_MARKET_CAP_MILLIONS="2000")
+    run.companies.save_market_caps({Ticker("AAPL"): 1_999.0, Ticker("IBM"): 2_000.0}, FRIDAY_AFTERNOON)
+    found = await screened(run, "AAPL", "IBM", "NFLX")
+    assert [str(report.ticker) for report in found.fit] == ["IBM", "NFLX"]
+    assert found.rejected[0].reasons == ("market capitalisation 1,999 million dollars, 2,000 needed",)
+
+
+async def test_a_company_that_lacks_two_things_is_told_both(desk):
+    run = desk.run(MIN_MARKET_CAP_MILLIONS="10", MIN_DOLLAR_VOLUME_MILLIONS="99999999")
+    run.companies.save_market_caps({Ticker("AAPL"): 1.0}, FRIDAY_AFTERNOON)
+    (rejection,) = (await screened(run, "AAPL")).rejected
+    assert rejection.code == "market_cap"
+    assert len(rejection.reasons) == 2
+
+
+async def test_a_ticker_that_the_market_does_not_know_is_left_out_and_costs_no_more(desk):
+    found = await screened(desk.run(), "AAPL", "JPM.PC")
+    assert [(str(each.report.ticker), each.code) for each in found.rejected] == [("JPM.PC", "not_listed")]
+    assert desk.asked("/quotes") == 1
+
+
+async def test_quotes_that_are_not_to_be_had_speak_against_nobody(desk):
+    desk.market.set_switches(Switches(faults=(FaultRule("503", path="/quotes"),)))
+    found = await screened(desk.run(), "AAPL", "IBM")
+    assert (len(found.fit), found.rejected) == (2, ())
+
+
+class TestUnknownVolume:
+    @pytest.mark.parametrize("changes", [{"average_volume": 0}, {"bid": 0.0, "ask": 0.0, "last": None}])
+    async def test_a_volume_or_price_that_is_not_given_is_no_reason(self, desk, changes):
+        run = desk.run(MIN_DOLLAR_VOLUME_MILLIONS="99999999")
+        quote = (await run.market.quotes([Ticker("AAPL")])).value[Ticker("AAPL")]
+
+        class OneQuote:
+            async def quote(self, ticker):
+                return Ok(replace(quote, **changes))
+
+        ground = Ground(OneQuote(), FRIDAY_AFTERNOON, CALENDAR, SessionState.OPEN)
+        found = await run.scan.screened([expected("AAPL", date(2026, 5, 18))], ground)
+        assert isinstance(found, Ok)
+        assert len(found.value.fit) == 1
