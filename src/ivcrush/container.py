@@ -16,6 +16,7 @@ from ivcrush.application.services.batch_analyzer import BatchAnalyzer
 from ivcrush.application.services.calendar_refresh import CalendarRefresh
 from ivcrush.application.services.company_history import CompanyHistory
 from ivcrush.application.services.history_backfill import HistoryBackfill
+from ivcrush.application.services.history_needs import HistoryNeeds
 from ivcrush.application.services.request_planner import RequestPlanner
 from ivcrush.application.services.scan import Scan
 from ivcrush.config.settings import AppSettings, Provider, missing_key
@@ -201,7 +202,12 @@ class Container:
     def history(self) -> CompanyHistory:
         """Gives the past of companies."""
         quarters = self._settings.evaluation.max_quarters
-        return CompanyHistory(self.backfill, self.prices, quarters=quarters, now=self.clock.now)
+        return CompanyHistory(self.backfill, self.history_needs, self.prices, quarters=quarters)
+
+    @cached_property
+    def history_needs(self) -> HistoryNeeds:
+        """Knows what of a company's past is stored, and what has to be asked for."""
+        return HistoryNeeds(self.prices, self.earnings_store, now=self.clock.now)
 
     @cached_property
     def analyzer(self) -> Analyzer:

@@ -237,7 +237,8 @@ def test_a_spent_day_ends_with_75_where_nothing_could_be_done_and_with_3_where_s
     assert [row["ticker"] for row in document["tickers"]] == ["AAPL"]
     assert [row["error"]["code"] for row in document["failures"]] == ["QUOTA", "SKIPPED"]
     assert document["summary"] | {"requests": 0} == {
-        "total": 3, "done": 1, "failed": 1, "skipped": 1, "calendar_rows": 0, "requests": 0, "cache_hits": 0,
+        "total": 3, "done": 1, "failed": 1, "skipped": 1, "already_complete": 0, "calendar_rows": 0, "requests": 0,
+        "cache_hits": 0,
     }  # fmt: skip
     assert none.err.startswith("MSFT: QUOTA: 127.0.0.1: alpha_vantage: 1 of 1 calls of the last 24 hours are spent")
 
@@ -577,10 +578,13 @@ def test_a_dry_run_plans_and_asks_nobody(desk: Desk) -> None:
         "schema": "ivcrush.backfill-plan/1",
         "simulated": False,
         "tickers": 2,
+        "already_complete": 0,
+        "to_fetch": 2,
         "alpha_vantage_calls": 5,
         "tradier_calls": 2,
         "alpha_vantage_calls_left_today": 2,
         "days": 3,
+        "minutes_today": 0.0,
     }
     assert desk.market.stats()["requests"] == before
     assert [path.name for path in (desk.directory / "data").iterdir() if "cache" in path.name] == []

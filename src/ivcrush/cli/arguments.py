@@ -57,9 +57,11 @@ def _add_backfill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quarters", default="12", metavar="N", help="reports to measure, newest first (12)")
     parser.add_argument("--calendar", action="store_true", help="also fetch everybody's coming report dates (one call)")
     parser.add_argument("--dividends", action="store_true", help="also fetch dividends (one more call a ticker)")
-    parser.add_argument("--timeout", default="300", metavar="S", help="seconds for one ticker (300)")
     parser.add_argument(
-        "--dry-run", action="store_true", help="print the plan (calls, quota left, days) and do nothing"
+        "--timeout", default="300", metavar="S", help="seconds for one ticker, waiting for its turn not counted (300)"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the plan (calls, quota left, days, minutes) and do nothing"
     )
 
 

@@ -1,23 +1,26 @@
 """`backfill [TICKER…]`: past moves, and what they are measured from, fetched and kept, one company after the other.
 
-A company that fails does not stop the others, except where the day's calls are spent or a key is refused: then nothing
-more can be fetched, and the rest is reported as skipped.
+Only what is lacking is asked for, so that a run that was cut or met the end of the day's calls is simply started again.
+A company that fails does not stop the others, except where nothing more can be had: the day's calls are spent, a key is
+refused, or a provider fails one company after the other. The rest is then reported as skipped.
 """
 
 import argparse
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
+from datetime import datetime
 from pathlib import Path
 
-from ivcrush.application.documents import Document, moment
+from ivcrush.application.services.backfill_plan import Allowance, BackfillPlan, in_order
 from ivcrush.application.services.history_backfill import BackfillOutcome
+from ivcrush.application.services.history_needs import Standing
 from ivcrush.cli.analyze import unique_tickers
+from ivcrush.cli.backfill_report import BackfillReport, Row, plan_document, plan_line
 from ivcrush.cli.command import Outcome, Style, UsageError, parsed
-from ivcrush.cli.exit_codes import exit_of_run
-from ivcrush.cli.failures import EVERYBODY, labelled_failure, stderr_lines
+from ivcrush.cli.exit_codes import Exit, exit_of_run
+from ivcrush.cli.failures import EVERYBODY, stderr_lines
 from ivcrush.cli.locked import alone
 from ivcrush.cli.render.documents import render_rows
 from ivcrush.cli.ticker_file import read_tickers
@@ -27,18 +30,21 @@ from ivcrush.container import Container
 from ivcrush.domain.analysis import TickerFailure
 from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.types import CalendarListing, Ticker
-from ivcrush.utils.tracing import correlation_id
 
-BACKFILL_SCHEMA = "ivcrush.backfill/1"
-PLAN_SCHEMA = "ivcrush.backfill-plan/1"
 MOST_QUARTERS = 40
 LONGEST_TIMEOUT_S = 86_400
+# Two calls more than a company's own: raw bars and splits, where the history of prices fails.
+_STAND_IN_CALLS = 2
+_PACE_S = 60.0
 _STOPS = (ErrorCode.QUOTA, ErrorCode.AUTH, ErrorCode.CONFIG, ErrorCode.DBERROR)
+# So many companies in a row that a provider fails for are an outage: further scarce calls would be wasted.
+_OUTAGES = (ErrorCode.EXTERNAL, ErrorCode.TIMEOUT, ErrorCode.RATELIMIT)
+_OUTAGE_AFTER = 3
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Wanted:
     """What was asked for."""
 
     tickers: tuple[Ticker, ...]
@@ -47,151 +53,163 @@ class Plan:
     dividends: bool
     timeout_s: float
     dry_run: bool
-
-    @property
-    def alpha_vantage_calls(self) -> int:
-        """Calls against the daily quota: report dates a ticker, dividends where asked for, one for the calendar."""
-        return len(self.tickers) * (1 + self.dividends) + self.calendar
+    refresh: bool
 
 
-def prepare(arguments: argparse.Namespace) -> Plan:
-    """The plan. Raises UsageError for arguments, InputError for a file, that cannot be used."""
+def prepare(arguments: argparse.Namespace) -> Wanted:
+    """What is wanted. Raises UsageError for arguments, InputError for a file, that cannot be used."""
     named = unique_tickers(arguments.tickers)
     filed = () if arguments.file is None else read_tickers(Path(arguments.file))
     tickers = tuple(dict.fromkeys((*named, *filed)))
     if not tickers and not arguments.calendar:
         raise UsageError("backfill: no ticker given; name some, or --file FILE, or --calendar")
-    return Plan(
+    return Wanted(
         tickers=tickers,
         quarters=parsed("--quarters", arguments.quarters, rules.whole(1, MOST_QUARTERS)),
         calendar=arguments.calendar,
         dividends=arguments.dividends,
         timeout_s=parsed("--timeout", arguments.timeout, rules.positive(LONGEST_TIMEOUT_S)),
         dry_run=arguments.dry_run,
+        refresh=arguments.refresh,
     )
 
 
-def needed_keys(plan: Plan) -> tuple[Provider, ...]:
+def needed_keys(wanted: Wanted) -> tuple[Provider, ...]:
     """Report dates come from one provider and bars from the other; a plan alone needs nobody."""
-    return () if plan.dry_run else (Provider.TRADIER, Provider.ALPHA_VANTAGE)
+    return () if wanted.dry_run else (Provider.TRADIER, Provider.ALPHA_VANTAGE)
 
 
-async def execute(plan: Plan, container: Container, style: Style) -> Outcome:
+async def execute(wanted: Wanted, container: Container, style: Style) -> Outcome:
     """Print the plan, or take the run lock and fetch."""
-    if plan.dry_run:
-        return _planned(plan, container, style)
+    as_of = container.as_of
+    if wanted.dry_run:
+        plan = _plan(wanted, container, as_of)
+        if isinstance(plan, Err):
+            return _refused(plan.error)
+        return Outcome((render_rows(plan_document(plan.value, style), None, style),), exit_of_run(1, 0, []))
     with alone(container, "backfill") as held:
         if isinstance(held, Err):
-            return Outcome((), exit_of_run(0, 0, [held.error]), (held.error.message,))
+            return _refused(held.error)
         calendar: Result[CalendarListing | None] = Ok(None)
-        if plan.calendar:
+        if wanted.calendar:
             calendar = await container.calendar_refresh.refresh()
-        results = await _fetch_all(plan, container)
-    told = calendar.error if isinstance(calendar, Err) else None
-    failures = (
-        *([] if told is None else [TickerFailure(EVERYBODY, told)]),
-        *(TickerFailure(t, r.error) for t, r in zip(plan.tickers, results, strict=True) if isinstance(r, Err)),
+        plan = _plan(wanted, container, as_of)
+        if isinstance(plan, Err):
+            return _refused(plan.error)
+        _log.info("backfill: %s", plan_line(plan.value))
+        results = await _complete_all(plan.value, wanted, container, as_of)
+    report = _report(wanted, plan.value, calendar, results)
+    text = render_rows(report.document(container, style), "tickers", style)
+    return Outcome((text,), _code(report), stderr_lines(report.failures))
+
+
+def _refused(error: AppError) -> Outcome:
+    return Outcome((), exit_of_run(0, 0, [error]), (error.message,))
+
+
+def _plan(wanted: Wanted, container: Container, as_of: datetime) -> Result[BackfillPlan]:
+    """What is lacking and what that costs; asks nobody. Errors: DBERROR."""
+    standings: list[Standing] = []
+    for ticker in wanted.tickers:
+        standing = container.history_needs.standing(
+            ticker,
+            as_of,
+            container.market_calendar,
+            quarters=wanted.quarters,
+            with_dividends=wanted.dividends,
+            refresh=wanted.refresh,
+        )
+        if isinstance(standing, Err):
+            return standing
+        standings.append(standing.value)
+    left = container.calls_left_today
+    if isinstance(left, Err):
+        return left
+    known = container.calendar_refresh.todays() if wanted.dry_run and wanted.calendar else Ok(None)
+    if isinstance(known, Err):
+        return known
+    plentiful, scarce = container.rates_a_minute
+    return Ok(
+        BackfillPlan(
+            standings=in_order(standings),
+            calendar_calls=int(wanted.dry_run and wanted.calendar and known.value is None),
+            allowance=Allowance(left.value, container.calls_a_day, scarce, plentiful),
+        )
     )
-    outcomes = [result.value for result in results if isinstance(result, Ok)]
-    calendar_rows = calendar.value.reports if isinstance(calendar, Ok) and calendar.value is not None else 0
-    return Outcome(
-        pieces=(render_rows(_document(outcomes, failures, calendar_rows, container, style), "tickers", style),),
-        code=exit_of_run(len(outcomes) + (plan.calendar and told is None), 0, [each.error for each in failures]),
-        messages=stderr_lines(failures),
-    )
 
 
-def _document(
-    outcomes: Sequence[BackfillOutcome],
-    failures: Sequence[TickerFailure],
-    calendar_rows: int,
-    container: Container,
-    style: Style,
-) -> Document:
-    failed = sum(each.ticker != EVERYBODY and each.error.code is not ErrorCode.SKIPPED for each in failures)
-    skipped = sum(each.error.code is ErrorCode.SKIPPED for each in failures)
-    return {
-        "schema": BACKFILL_SCHEMA,
-        "run_id": correlation_id(),
-        "as_of": moment(container.as_of),
-        "simulated": style.simulated,
-        "summary": {
-            "total": len(outcomes) + failed + skipped,
-            "done": len(outcomes),
-            "failed": failed,
-            "skipped": skipped,
-            "calendar_rows": calendar_rows,
-            "requests": container.usage.requests,
-            "cache_hits": container.usage.cache_hits,
-        },
-        "tickers": [_outcome_document(outcome, style) for outcome in outcomes],
-        "failures": [labelled_failure(failure, style) for failure in failures],
-    }
-
-
-async def _fetch_all(plan: Plan, container: Container) -> list[Result[BackfillOutcome]]:
-    """One company after the other: the scarce provider paces them anyway, and what is done is done."""
-    results: list[Result[BackfillOutcome]] = []
+async def _complete_all(
+    plan: BackfillPlan, wanted: Wanted, container: Container, as_of: datetime
+) -> dict[Ticker, Result[BackfillOutcome]]:
+    """One company after the other: the scarce provider's pace leaves time for the other, and what is done is done."""
+    results: dict[Ticker, Result[BackfillOutcome]] = {}
     stopped: AppError | None = None
-    for number, ticker in enumerate(plan.tickers, 1):
+    failing = 0
+    for position, standing in enumerate(plan.standings):
+        ticker = standing.ticker
         if stopped is not None:
-            results.append(err(ErrorCode.SKIPPED, f"{ticker}: not reached after: {stopped.message}"))
+            results[ticker] = err(ErrorCode.SKIPPED, f"{ticker}: not reached after: {stopped.message}")
             continue
-        result = await _fetch(ticker, plan, container)
-        results.append(result)
+        result = results[ticker] = await _complete(position, plan, wanted, container, as_of)
         told = result.error if isinstance(result, Err) else f"{len(result.value.moves)} moves"
-        _log.info("%d/%d %s: %s", number, len(plan.tickers), ticker, told)
-        if isinstance(result, Err) and result.error.code in _STOPS:
+        _log.info("%d/%d %s: %s", position + 1, len(plan.standings), ticker, told)
+        failing = failing + 1 if isinstance(result, Err) and result.error.code in _OUTAGES else 0
+        if isinstance(result, Err) and (result.error.code in _STOPS or failing == _OUTAGE_AFTER):
             stopped = result.error
     return results
 
 
-async def _fetch(ticker: Ticker, plan: Plan, container: Container) -> Result[BackfillOutcome]:
+async def _complete(
+    position: int, plan: BackfillPlan, wanted: Wanted, container: Container, as_of: datetime
+) -> Result[BackfillOutcome]:
+    """One company, within its time, to which waiting for the permitted pace is added.
+
+    Raw bars may stand in for the history of prices only out of calls that nobody else of this run needs.
+    """
+    standing = plan.standings[position]
+    left = container.calls_left_today
+    if isinstance(left, Err):
+        return left
+    spare = left.value - standing.scarce_calls - plan.needed_after(position)
+    paced = plan.scarce_calls > plan.allowance.scarce_a_minute
     try:
-        async with asyncio.timeout(plan.timeout_s):
-            return await container.backfill.fetch(
-                ticker,
-                container.as_of,
+        async with asyncio.timeout(wanted.timeout_s + paced * standing.scarce_calls * _PACE_S):
+            return await container.backfill.complete(
+                standing,
+                as_of,
                 container.market_calendar,
-                quarters=plan.quarters,
-                with_dividends=plan.dividends,
+                quarters=wanted.quarters,
+                stand_in=spare >= _STAND_IN_CALLS,
             )
     except TimeoutError:
-        return err(ErrorCode.TIMEOUT, f"{ticker}: not done within --timeout {plan.timeout_s:g} s")
+        return err(ErrorCode.TIMEOUT, f"{standing.ticker}: not done within --timeout {wanted.timeout_s:g} s")
 
 
-def _planned(plan: Plan, container: Container, style: Style) -> Outcome:
-    """What the run would cost."""
-    left = container.quota.remaining(Provider.ALPHA_VANTAGE, container.calls_a_day, container.clock.now())
-    if isinstance(left, Err):
-        return Outcome((), exit_of_run(0, 0, [left.error]), (left.error.message,))
-    beyond = max(0, plan.alpha_vantage_calls - left.value)
-    document: Document = {
-        "schema": PLAN_SCHEMA,
-        "simulated": style.simulated,
-        "tickers": len(plan.tickers),
-        "alpha_vantage_calls": plan.alpha_vantage_calls,
-        "tradier_calls": len(plan.tickers),
-        "alpha_vantage_calls_left_today": left.value,
-        "days": 1 + ceil(beyond / container.calls_a_day),
-    }
-    return Outcome((render_rows(document, None, style),), exit_of_run(1, 0, []))
+def _report(
+    wanted: Wanted,
+    plan: BackfillPlan,
+    calendar: Result[CalendarListing | None],
+    results: Mapping[Ticker, Result[BackfillOutcome]],
+) -> BackfillReport:
+    """What came of all companies, in the order in which they were given."""
+    standings = {standing.ticker: standing for standing in plan.standings}
+    failures = [TickerFailure(EVERYBODY, calendar.error)] if isinstance(calendar, Err) else []
+    rows: list[Row] = []
+    for ticker in wanted.tickers:
+        result = results[ticker]
+        if isinstance(result, Err):
+            failures.append(TickerFailure(ticker, result.error))
+        else:
+            rows.append(Row(standings[ticker], result.value))
+    listed = None if isinstance(calendar, Err) or calendar.value is None else calendar.value.reports
+    return BackfillReport(tuple(rows), tuple(failures), listed)
 
 
-def _outcome_document(outcome: BackfillOutcome, style: Style) -> Document:
-    return {
-        "ticker": outcome.ticker,
-        "simulated": style.simulated,
-        "moves": len(outcome.moves),
-        "missing": [
-            {"earnings_date": report.report_date.isoformat(), "reason": report.reason} for report in outcome.missing
-        ],
-        "newest": _newest(outcome),
-        "complete": outcome.complete,
-        "dividends": outcome.dividends,
-    }
-
-
-def _newest(outcome: BackfillOutcome) -> str | None:
-    dates: Sequence[str] = [move.report_date.isoformat() for move in outcome.moves]
-    return max(dates, default=None)
+def _code(report: BackfillReport) -> Exit:
+    """The exit code; a run that the day's calls did not let begin is to be tried later, whatever was whole before."""
+    errors = [failure.error for failure in report.failures]
+    spent = [error for error in errors if error.code is ErrorCode.QUOTA]
+    done = sum(row.standing.calls > 0 for row in report.rows) + (report.calendar_rows is not None)
+    if spent and not done:
+        return exit_of_run(0, 0, spent)
+    return exit_of_run(len(report.rows) + done, 0, errors)

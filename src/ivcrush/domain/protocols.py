@@ -148,10 +148,6 @@ class PriceStore(Protocol):
         """
         ...
 
-    def save_bars(self, ticker: Ticker, bars: Sequence[DailyBar], *, through: date) -> Result[None]:
-        """Replace the bars through a session."""
-        ...
-
     def moves(self, ticker: Ticker, before: date) -> Result[tuple[HistoricalMove, ...]]:
         """Moves whose reaction session ended before that day, newest first; empty where none are kept."""
         ...

@@ -11,7 +11,9 @@ from ivcrush.application.metrics.earnings_moves import (
     adjust_for_splits,
     ex_earnings_volatility,
     looks_like_split,
+    may_yet_be_measured,
     measure_moves,
+    reports_to_measure_again,
 )
 from ivcrush.domain.enums import Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok
@@ -99,6 +101,23 @@ def test_a_missing_reference_or_reaction_bar_is_named_and_no_longer_return_takes
         "no bars for 2025-04-21",
         "no bars for 2025-04-21",
     ]
+
+
+def test_what_was_measured_once_is_measured_again_after_a_split_with_the_same_percentages():
+    in_old_shares = [bar(THURSDAY, 400.0), bar(MONDAY, 440.0)]
+    in_new_shares = [bar(THURSDAY, 100.0), bar(MONDAY, 110.0)]
+    before, absent = measure([report(THURSDAY, flags=("odd",)), report(TUESDAY, Timing.BMO)], in_old_shares)
+    after, still_absent = measure(reports_to_measure_again(before, absent), in_new_shares)
+    assert (before[0].previous_close, after[0].previous_close) == (400.0, 100.0)
+    assert after[0].close_to_close_pct == before[0].close_to_close_pct == pytest.approx(10.0)
+    assert (after[0].flags, still_absent) == (before[0].flags, absent)
+
+
+def test_a_report_without_bars_may_yet_be_measured_and_one_of_unknown_session_or_impossible_date_never():
+    doubtful = [report(TUESDAY, Timing.UNKNOWN), report(MONDAY, flags=("implausible_report_date",))]
+    _, missing = measure([report(date(2025, 7, 1)), *doubtful], BARS)
+    assert [may_yet_be_measured(each) for each in missing] == [True, False, False]
+    assert [each.report_date for each in reports_to_measure_again((), missing)] == [date(2025, 7, 1)]
 
 
 def test_a_reaction_session_not_finished_by_the_cut_off_is_in_neither_list():

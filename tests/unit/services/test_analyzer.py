@@ -159,8 +159,8 @@ async def test_another_quarter_is_fetched_once_it_has_gone_by(desk, world):
     assert true[0] > date(2026, 8, 1)
 
 
-@pytest.mark.parametrize(("hours", "requests"), [(0, 0), (25, 1)])
-async def test_a_company_without_a_new_report_is_asked_for_once_a_day(desk, world, hours, requests):
+@pytest.mark.parametrize(("hours", "requests"), [(0, 0), (25, 0), (7 * 24 + 1, 1)])
+async def test_a_company_long_without_a_new_report_is_asked_for_once_a_week(desk, world, hours, requests):
     desk.serve(world.at(AUTUMN))
     past_reports_told(desk, "AAPL", ["post-market"] * 20, before=date(2026, 5, 1))
     await desk.analysis("AAPL")

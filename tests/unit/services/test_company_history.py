@@ -79,7 +79,7 @@ async def test_an_earlier_moment_finds_its_own_twelve_quarters_after_one_of_toda
 async def test_a_failed_fetch_leaves_what_is_stored_and_a_flag(desk):
     desk.market.set_switches(Switches(faults=(FaultRule("503", path="EARNINGS"),)))
     found = await past(desk, FRIDAY_AFTERNOON)
-    assert (found.moves, found.missing, found.flags) == ((), (), ("history_not_fetched",))
+    assert (found.moves, found.missing, found.flags) == ((), (), ("history_not_fetched", "no_recent_bars"))
 
 
 async def test_a_defect_in_one_of_several_ends_the_others_first():

@@ -25,6 +25,9 @@ REPORT_ON_CLOSED_DAY = "report_on_closed_day"
 SESSIONS_PER_YEAR = 252
 MIN_ORDINARY_RETURNS = 20
 
+_IMPLAUSIBLE = "implausible report date for its fiscal period"
+_SESSION_UNKNOWN = "session of the report unknown"
+
 _SPLIT_FACTORS = (2.0, 3.0, 4.0, 5.0, 10.0, 20.0)
 _SPLIT_MIN_RATIO = 1.6  # up 60 %, or down by as much in logs (−37.5 %), before a split is suspected at all
 _SPLIT_TOLERANCE = 0.03  # how near to a usual split factor a price ratio must lie
@@ -61,6 +64,21 @@ def measure_moves(
         else:
             missing.append(MissingMove(report.report_date, report.timing, outcome))
     return tuple(moves.values()), tuple(missing)
+
+
+def may_yet_be_measured(report: MissingMove) -> bool:
+    """Whether other bars could give the report its move: not where its session or its date is what is wrong."""
+    return report.reason not in (_IMPLAUSIBLE, _SESSION_UNKNOWN)
+
+
+def reports_to_measure_again(moves: Sequence[HistoricalMove], missing: Sequence[MissingMove]) -> tuple[PastReport, ...]:
+    """The reports behind an earlier measurement, as `measure_moves` takes them, for measuring on newer bars.
+
+    Those that no bars can help are left out.
+    """
+    measured = [PastReport(move.report_date, move.timing, None, move.flags) for move in moves]
+    waiting = [PastReport(each.report_date, each.timing, None) for each in missing if may_yet_be_measured(each)]
+    return (*measured, *waiting)
 
 
 def ex_earnings_volatility(
@@ -123,8 +141,8 @@ def looks_like_split(price_ratio: float) -> bool:
 def _unusable(report: PastReport) -> str:
     """Why a report is not computed whatever the bars say; empty where nothing speaks against it."""
     if IMPLAUSIBLE_REPORT_DATE in report.flags:
-        return "implausible report date for its fiscal period"
-    return "session of the report unknown" if report.timing is Timing.UNKNOWN else ""
+        return _IMPLAUSIBLE
+    return _SESSION_UNKNOWN if report.timing is Timing.UNKNOWN else ""
 
 
 def _measure(

@@ -38,12 +38,12 @@ class CalendarRefresh:
 
     async def refresh(self) -> Result[CalendarListing]:
         """Today's calendar: as it is stored, else asked for by one call and kept. Errors: the provider's, DBERROR."""
-        last = self._store.last_calendar(CALENDAR_SOURCE)
-        if isinstance(last, Err):
-            return last
+        kept = self.todays()
+        if isinstance(kept, Err):
+            return kept
+        if kept.value is not None:
+            return Ok(kept.value)
         now = self._now()
-        if last.value is not None and _day(last.value.refreshed_at) == _day(now) and not self._force:
-            return Ok(last.value)
         told = await self._provider.scheduled_reports(None)
         if isinstance(told, Err):
             return told
@@ -57,6 +57,13 @@ class CalendarRefresh:
                 standing.value,
             )
         return Ok(CalendarListing(now, len(told.value)))
+
+    def todays(self) -> Result[CalendarListing | None]:
+        """Today's calendar where it is kept and a refresh costs no call, else None. Errors: DBERROR."""
+        last = self._store.last_calendar(CALENDAR_SOURCE)
+        if isinstance(last, Err) or last.value is None or self._force:
+            return last if isinstance(last, Err) else Ok(None)
+        return Ok(last.value if _day(last.value.refreshed_at) == _day(self._now()) else None)
 
     async def at_hand(self) -> Result[KnownCalendar]:
         """Today's calendar, else the last one that was kept and the reason. Errors: that reason where none was."""

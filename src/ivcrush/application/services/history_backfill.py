@@ -1,31 +1,44 @@
 """A company's past moves, fetched and kept: report dates from one provider, daily bars from the other, then arithmetic.
 
-Bars come split-adjusted from the market data provider; where its history fails, the raw bars of the earnings provider
-are adjusted by its list of splits, or refused. Never measures anything itself and never guesses a date.
+Whenever bars come, every kept move is measured anew on them: all that is stored of a company stands on one reply, so
+that a split between two runs cannot leave prices before it beside prices after it. Bars come split-adjusted from the
+market data provider; where its history fails, the raw bars of the earnings provider are adjusted by its list of splits,
+or refused. Never measures anything itself and never guesses a date.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import TypeVar
 
-from ivcrush.application.metrics.earnings_moves import adjust_for_splits, measure_moves
+from ivcrush.application.metrics.earnings_moves import (
+    adjust_for_splits,
+    may_yet_be_measured,
+    measure_moves,
+    reports_to_measure_again,
+)
+from ivcrush.application.metrics.session_clock import reaction_session
+from ivcrush.application.services.history_needs import WITHOUT_REPORTS, Standing
+from ivcrush.domain.enums import Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import EarningsData, EarningsStore, MarketData, PriceStore
-from ivcrush.domain.types import DailyBar, Dividend, HistoricalMove, MissingMove, PastReport, Ticker
+from ivcrush.domain.types import DailyBar, HistoricalMove, MissingMove, PastReport, Ticker
 from ivcrush.utils.performance import track_performance
 
 # Bars before the oldest report, so that its previous close is among them whatever holidays lie between.
 _DAYS_BEFORE_FIRST_REPORT = 10
 # Bars kept at least, for the ordinary volatility of today.
 _DAYS_OF_BARS = 400
+_Dated = HistoricalMove | MissingMove | PastReport
+R = TypeVar("R", HistoricalMove, MissingMove)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class BackfillOutcome:
-    """What was kept of one company; `dividends` is None where they were not asked for.
+    """What is kept of one company; `dividends` is None where they were not asked for.
 
     `complete` is False where the bars were those of the second source, which hold about a hundred sessions.
     """
@@ -41,6 +54,32 @@ class BackfillOutcome:
 class _Bars:
     bars: tuple[DailyBar, ...]
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    moves: tuple[HistoricalMove, ...]
+    missing: tuple[MissingMove, ...]
+
+    @property
+    def reports(self) -> tuple[HistoricalMove | MissingMove, ...]:
+        return (*self.moves, *self.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    ticker: Ticker
+    moves: tuple[HistoricalMove, ...]
+    missing: tuple[MissingMove, ...]
+    bars: _Bars
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """When reports were asked for, and the oldest that the provider has."""
+
+    at: datetime
+    oldest_report: date
 
 
 class HistoryBackfill:
@@ -61,51 +100,104 @@ class HistoryBackfill:
         self._prices = prices
         self._now = now
 
-    @track_performance(name="company backfill")
+    async def complete(
+        self, standing: Standing, as_of: datetime, calendar: MarketCalendar, *, quarters: int, stand_in: bool
+    ) -> Result[BackfillOutcome]:
+        """Ask for what the company lacks and for nothing else.
+
+        `stand_in` permits two scarce calls more for raw bars where the history of prices fails. Errors: those of
+        `fetch`; NODATA, too, where the company had no reports and it is too early to ask again.
+        """
+        if standing.lacks_reports:
+            done = await self._fetch(standing.ticker, as_of, calendar, quarters=quarters, stand_in=stand_in)
+        elif standing.lacks_bars:
+            done = await self.renew(standing.ticker, as_of, calendar)
+        elif standing.asked_at is not None and not (standing.moves or standing.missing):
+            asked_on = standing.asked_at.astimezone(NEW_YORK).date()
+            return err(
+                ErrorCode.NODATA,
+                f"{standing.ticker}: the provider had no reports on {asked_on}; asked again when one was expected or "
+                f"after {WITHOUT_REPORTS.days} days, at once with --refresh",
+            )
+        else:
+            done = Ok(BackfillOutcome(standing.ticker, standing.moves, standing.missing, None, complete=True))
+        return done if isinstance(done, Err) or not standing.lacks_dividends else await self._with_dividends(done.value)
+
     async def fetch(
         self, ticker: Ticker, as_of: datetime, calendar: MarketCalendar, *, quarters: int, with_dividends: bool
     ) -> Result[BackfillOutcome]:
-        """Measure and keep the newest `quarters` reports made by `as_of`.
+        """Measure and keep the newest `quarters` reports that the stock had answered by `as_of`, and all kept before.
 
-        Errors: NODATA where the company has no reports, those of the providers, DBERROR; nothing is kept then.
+        Where the history of prices fails, raw bars stand in, at two scarce calls more. Errors: NODATA where the company
+        has no reports, which is remembered; those of the providers, DBERROR; no move is kept then.
         """
-        reports = await self._earnings.past_reports(ticker)
-        if isinstance(reports, Err):
-            return reports
-        today = as_of.astimezone(NEW_YORK).date()
-        newest = [report for report in reports.value if report.report_date <= today][:quarters]
-        if not newest:
-            return err(ErrorCode.NODATA, f"{ticker}: no reports made by {today}")
-        bars = await self._bars(ticker, newest, today)
+        done = await self._fetch(ticker, as_of, calendar, quarters=quarters, stand_in=True)
+        return done if isinstance(done, Err) or not with_dividends else await self._with_dividends(done.value)
+
+    async def renew(self, ticker: Ticker, as_of: datetime, calendar: MarketCalendar) -> Result[BackfillOutcome]:
+        """Fetch bars alone, and measure what is kept anew on them. Errors: the market data provider's, DBERROR."""
+        through = calendar.last_finished_session(as_of)
+        stored = self._stored(ticker, through)
+        if isinstance(stored, Err):
+            return stored
+        bars = await self._market.daily_bars(ticker, _first_day(stored.value.reports, through), through)
         if isinstance(bars, Err):
             return bars
+        reports = reports_to_measure_again(stored.value.moves, stored.value.missing)
+        moves, missing = measure_moves(reports, bars.value, calendar, through=through)
+        hopeless = tuple(report for report in stored.value.missing if not may_yet_be_measured(report))
+        measured = _Measured(ticker, moves, (*missing, *hopeless), _Bars(bars.value, complete=True))
+        return self._keep(measured, stored.value.moves, through, asked=None)
+
+    @track_performance(name="backfill: one company")
+    async def _fetch(
+        self, ticker: Ticker, as_of: datetime, calendar: MarketCalendar, *, quarters: int, stand_in: bool
+    ) -> Result[BackfillOutcome]:
+        told = await self._earnings.past_reports(ticker)
+        if isinstance(told, Err) and told.error.code is not ErrorCode.NODATA:
+            return told
+        asked_at = self._asked_at(ticker, as_of)
+        if isinstance(asked_at, Err):
+            return asked_at
+        made = () if isinstance(told, Err) else told.value
         through = calendar.last_finished_session(as_of)
-        measured = self._not_forgetting(ticker, *measure_moves(newest, bars.value.bars, calendar, through=through))
-        if isinstance(measured, Err):
-            return measured
-        moves, missing = measured.value
-        finished = [bar for bar in bars.value.bars if bar.session <= through]
-        saved_at = self._now() if bars.value.complete else None
-        saved = self._prices.save_history(ticker, moves, missing, finished, through=through, saved_at=saved_at)
-        if isinstance(saved, Err):
-            return saved
-        dividends = await self._dividends(ticker) if with_dividends else Ok(None)
-        if isinstance(dividends, Err):
-            return dividends
-        return Ok(BackfillOutcome(ticker, moves, missing, dividends.value, bars.value.complete))
+        answered = [report for report in made if _answered_on(report, calendar) <= through]
+        if not answered:
+            noted = self._prices.save_asked(ticker, asked_at.value)
+            none = err(ErrorCode.NODATA, f"{ticker}: no reports made by {as_of.astimezone(NEW_YORK).date()}")
+            return noted if isinstance(noted, Err) else told if isinstance(told, Err) else none
+        stored = self._stored(ticker, through)
+        if isinstance(stored, Err):
+            return stored
+        since = min((report.report_date for report in stored.value.reports), default=date.max)
+        wanted = [report for n, report in enumerate(answered) if n < quarters or report.report_date >= since]
+        bars = await self._bars(ticker, wanted, through, stand_in=stand_in)
+        if isinstance(bars, Err):
+            return bars
+        moves, missing = measure_moves(wanted, bars.value.bars, calendar, through=through)
+        asked = _Asked(asked_at.value, min(report.report_date for report in made)) if bars.value.complete else None
+        return self._keep(_Measured(ticker, moves, missing, bars.value), stored.value.moves, through, asked)
 
-    async def refresh_bars(self, ticker: Ticker, through: date) -> Result[None]:
-        """Fetch and keep the recent bars alone, through a finished session. Errors: the provider's, DBERROR."""
-        bars = await self._market.daily_bars(ticker, through - timedelta(_DAYS_OF_BARS), through)
-        return bars if isinstance(bars, Err) else self._prices.save_bars(ticker, bars.value, through=through)
+    def _stored(self, ticker: Ticker, through: date) -> Result[_Stored]:
+        moves = self._prices.moves(ticker, through + timedelta(1))
+        if isinstance(moves, Err):
+            return moves
+        missing = self._prices.missing_moves(ticker, through + timedelta(1))
+        return missing if isinstance(missing, Err) else Ok(_Stored(moves.value, missing.value))
 
-    async def _bars(self, ticker: Ticker, reports: Sequence[PastReport], today: date) -> Result[_Bars]:
-        oldest = min(report.report_date for report in reports) - timedelta(_DAYS_BEFORE_FIRST_REPORT)
-        start = min(oldest, today - timedelta(_DAYS_OF_BARS))
-        bars = await self._market.daily_bars(ticker, start, today)
+    def _asked_at(self, ticker: Ticker, as_of: datetime) -> Result[datetime]:
+        """The moment of this question: that of the run, unless the provider was asked at a later one before."""
+        last = self._prices.last_backfill(ticker)
+        known_at = min(self._now(), as_of)
+        return last if isinstance(last, Err) else Ok(known_at if last.value is None else max(known_at, last.value))
+
+    async def _bars(
+        self, ticker: Ticker, reports: Sequence[PastReport], through: date, *, stand_in: bool
+    ) -> Result[_Bars]:
+        bars = await self._market.daily_bars(ticker, _first_day(reports, through), through)
         if isinstance(bars, Ok):
             return Ok(_Bars(bars.value, complete=True))
-        if bars.error.code is ErrorCode.AUTH:
+        if not stand_in or bars.error.code in (ErrorCode.AUTH, ErrorCode.NODATA):
             return bars
         _log.warning("%s: daily bars failed, trying raw ones: %s", ticker, bars.error)
         raw = await self._earnings.raw_daily_bars(ticker)
@@ -114,25 +206,50 @@ class HistoryBackfill:
         splits = await self._earnings.splits(ticker)
         if isinstance(splits, Err):
             return splits
-        adjusted = adjust_for_splits([bar for bar in raw.value if bar.session <= today], splits.value)
+        adjusted = adjust_for_splits([bar for bar in raw.value if bar.session <= through], splits.value)
         return adjusted if isinstance(adjusted, Err) else Ok(_Bars(adjusted.value, complete=False))
 
-    def _not_forgetting(
-        self, ticker: Ticker, moves: tuple[HistoricalMove, ...], missing: tuple[MissingMove, ...]
-    ) -> Result[tuple[tuple[HistoricalMove, ...], tuple[MissingMove, ...]]]:
-        """What was measured once stays so where the same report cannot be measured now; both newest first."""
-        stored = self._prices.moves(ticker, date.max)
-        if isinstance(stored, Err):
-            return stored
-        lacking = {(report.report_date, report.timing) for report in missing}
-        kept = [move for move in stored.value if (move.report_date, move.timing) in lacking]
+    def _keep(
+        self, measured: _Measured, stored: Sequence[HistoricalMove], through: date, asked: _Asked | None
+    ) -> Result[BackfillOutcome]:
+        """Replace what is stored in one transaction; a move measured once stays where it cannot be measured now."""
+        lacking = {(report.report_date, report.timing) for report in measured.missing}
+        kept = [move for move in stored if (move.report_date, move.timing) in lacking]
         dates = {move.report_date for move in kept}
-        every = sorted((*moves, *kept), key=lambda move: move.report_date, reverse=True)
-        return Ok((tuple(every), tuple(report for report in missing if report.report_date not in dates)))
+        moves = _newest_first((*measured.moves, *kept))
+        missing = _newest_first(report for report in measured.missing if report.report_date not in dates)
+        saved = self._prices.save_history(
+            measured.ticker,
+            moves,
+            missing,
+            [bar for bar in measured.bars.bars if bar.session <= through],
+            through=through,
+            saved_at=None if asked is None else asked.at,
+            oldest_report=None if asked is None else asked.oldest_report,
+        )
+        if isinstance(saved, Err):
+            return saved
+        return Ok(BackfillOutcome(measured.ticker, moves, missing, None, measured.bars.complete))
 
-    async def _dividends(self, ticker: Ticker) -> Result[int]:
-        told: Result[tuple[Dividend, ...]] = await self._earnings.dividends(ticker)
+    async def _with_dividends(self, done: BackfillOutcome) -> Result[BackfillOutcome]:
+        told = await self._earnings.dividends(done.ticker)
         if isinstance(told, Err):
             return told
-        saved = self._earnings_store.save_dividends(ticker, told.value, self._now())
-        return saved if isinstance(saved, Err) else Ok(len(told.value))
+        saved = self._earnings_store.save_dividends(done.ticker, told.value, self._now())
+        return saved if isinstance(saved, Err) else Ok(replace(done, dividends=len(told.value)))
+
+
+def _answered_on(report: PastReport, calendar: MarketCalendar) -> date:
+    """The session that answers a report; the report's own day where its session is unknown."""
+    unknown = report.timing is Timing.UNKNOWN
+    return report.report_date if unknown else reaction_session(report.report_date, report.timing, calendar)
+
+
+def _first_day(reports: Sequence[_Dated], through: date) -> date:
+    """The first day of bars that these reports and today's ordinary volatility ask for."""
+    oldest = min((report.report_date for report in reports), default=through) - timedelta(_DAYS_BEFORE_FIRST_REPORT)
+    return min(oldest, through - timedelta(_DAYS_OF_BARS))
+
+
+def _newest_first(reports: Iterable[R]) -> tuple[R, ...]:
+    return tuple(sorted(reports, key=lambda report: report.report_date, reverse=True))

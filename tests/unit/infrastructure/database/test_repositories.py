@@ -358,11 +358,37 @@ class TestPrices:
 
     def test_bars_of_an_earlier_moment_are_kept_beside_those_of_today(self, database: Database) -> None:
         store = PricesRepository(database)
-        store.save_bars(IBM, [bar(FRIDAY)], through=FRIDAY)
+        store.save_history(IBM, (), (), [bar(FRIDAY)], through=FRIDAY, saved_at=None)
         long_ago = date(2024, 11, 15)
         store.save_history(IBM, (), (), [bar(long_ago)], through=long_ago, saved_at=None)
         assert value(store.bars(IBM, *WHOLE)) == (bar(long_ago), bar(FRIDAY))
         assert value(store.last_backfill(IBM)) is None
+
+    def test_how_far_back_the_provider_goes_is_kept_until_it_says_otherwise(self, database: Database) -> None:
+        store, oldest = PricesRepository(database), date(1999, 1, 21)
+        assert value(store.oldest_report(IBM)) is None
+        store.save_history(IBM, MOVES, (), [], through=FRIDAY, saved_at=MONDAY, oldest_report=oldest)
+        store.save_history(IBM, MOVES, (), [], through=FRIDAY, saved_at=None)
+        assert (value(store.oldest_report(IBM)), value(store.last_backfill(IBM))) == (oldest, MONDAY)
+
+    def test_an_answer_without_reports_is_remembered_and_takes_nothing_away(self, database: Database) -> None:
+        store = PricesRepository(database)
+        store.save_history(IBM, MOVES, (), [bar(FRIDAY)], through=FRIDAY, saved_at=MONDAY, oldest_report=FRIDAY)
+        for ticker in (IBM, MSFT):
+            store.save_asked(ticker, TUESDAY)
+            assert value(store.last_backfill(ticker)) == TUESDAY
+        assert value(store.moves(IBM, date(2026, 5, 18))) == MOVES
+        assert value(store.bars(IBM, *WHOLE)) == (bar(FRIDAY),)
+        assert (value(store.oldest_report(IBM)), value(store.oldest_report(MSFT))) == (FRIDAY, None)
+
+    def test_dividends_that_were_read_are_known_to_be_read_even_where_there_are_none(self, database: Database) -> None:
+        store, prices = EarningsRepository(database), PricesRepository(database)
+        assert value(store.dividends_seen_at(IBM)) is None
+        store.save_dividends(IBM, (), MONDAY)
+        assert value(store.dividends_seen_at(IBM)) == MONDAY
+        assert value(prices.last_backfill(IBM)) is None
+        store.save_dividends(IBM, (), TUESDAY)
+        assert value(store.dividends_seen_at(IBM)) == TUESDAY
 
     def test_a_second_move_of_one_report_is_a_defect_and_leaves_the_old_history(self, database: Database) -> None:
         import sqlite3

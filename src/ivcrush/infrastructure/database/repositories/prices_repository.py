@@ -80,10 +80,6 @@ class PricesRepository:
 
         return self._database.write(note)
 
-    def save_bars(self, ticker: Ticker, bars: Sequence[DailyBar], *, through: date) -> Result[None]:
-        """Replace the bars through a session by these; later ones stay. Errors: DBERROR."""
-        return self._database.write(lambda connection: _replace_bars(connection, ticker, bars, through))
-
     def moves(self, ticker: Ticker, before: date) -> Result[tuple[HistoricalMove, ...]]:
         """Moves whose reaction session lies before that day, newest report first. Errors: DBERROR."""
         return self._database.rows(_MOVES, (ticker, before.isoformat()), _parse_move)
