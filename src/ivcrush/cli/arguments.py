@@ -12,7 +12,10 @@ from ivcrush.utils.text import printable
 
 DESCRIPTIONS = {
     "analyze": "Is the earnings move that options imply richer than what this company's reports have done?",
+    "analyze-batch": "Analyse the companies of a calendar file or a list, ranked; a run that was cut is taken up.",
+    "scan": "Analyse everybody who reports in some days, by the calendar, ranked; and why others are left out.",
     "backfill": "Fetch and keep the past moves of companies, and what they are measured from.",
+    "health-check": "Is everything there that the next run needs? Exit code 0 if so, 1 if not.",
 }
 
 
@@ -51,6 +54,34 @@ def _add_analyze(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--expiration", metavar="D", help="expiration to read, YYYY-MM-DD; found when left out")
 
 
+def _add_analyze_batch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--earnings-file", metavar="FILE", help="CSV with ticker,earnings_date,expiration_date and, if known, timing"
+    )
+    parser.add_argument("--file", metavar="FILE", help="file with a ticker a line: only these; # begins a comment")
+    parser.add_argument("--tickers", metavar="A,B", help="only these")
+    parser.add_argument("--continue-on-error", action="store_true", help="a row that fails does not end the run")
+    parser.add_argument("--max-concurrent", metavar="N", help="companies under way at once (MAX_CONCURRENT_REQUESTS)")
+    parser.add_argument("--fresh", action="store_true", help="begin anew, whatever a run that was cut had done")
+    _add_closed_days(parser)
+
+
+def _add_scan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--days", metavar="N", help="reports of today and of the next N trading days (5)")
+    parser.add_argument("--from", dest="start", metavar="D", help="instead: reports from this date, YYYY-MM-DD")
+    parser.add_argument("--to", dest="end", metavar="D", help="through this one")
+    parser.add_argument("--top", metavar="N", help="only the first N")
+    parser.add_argument("--min-vrp", metavar="X", help="only with a VRP ratio of X or more")
+    parser.add_argument("--sort", metavar="FIELD", help="by a number of the JSON document, largest first (vrp.ratio)")
+    _add_closed_days(parser)
+
+
+def _add_closed_days(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--skip-closed-days", action="store_true", help="do nothing on a day on which the exchange is closed"
+    )
+
+
 def _add_backfill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tickers", nargs="*", metavar="TICKER", help="companies to fetch")
     parser.add_argument("--file", metavar="FILE", help="file with a ticker a line; # begins a comment")
@@ -58,11 +89,18 @@ def _add_backfill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calendar", action="store_true", help="also fetch everybody's coming report dates (one call)")
     parser.add_argument("--dividends", action="store_true", help="also fetch dividends (one more call a ticker)")
     parser.add_argument(
-        "--timeout", default="300", metavar="S", help="seconds for one ticker, waiting for its turn not counted (300)"
+        "--timeout",
+        default="300",
+        metavar="S",
+        help="seconds for one ticker, beside its waiting for the permitted pace (300)",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan (calls, quota left, days, minutes) and do nothing"
     )
+
+
+def _add_health_check(parser: argparse.ArgumentParser) -> None:  # noqa: ARG001
+    """Nothing beside the common options."""
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -86,4 +124,4 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     common.add_argument("--version", action="version", version=f"ivcrush {__version__}")
 
 
-_ADD = {"analyze": _add_analyze, "backfill": _add_backfill}
+_ADD = {"analyze": _add_analyze, "scan": _add_scan, "analyze-batch": _add_analyze_batch, "backfill": _add_backfill, "health-check": _add_health_check}

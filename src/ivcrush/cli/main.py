@@ -15,12 +15,14 @@ from ivcrush.cli.streams import say, stdout_failure, write_stdout
 if TYPE_CHECKING:
     import argparse
 
-    from ivcrush.cli.command import Command
+    from ivcrush.cli.command import Command, Examination
 
 _MODULES = {
     "analyze": "ivcrush.cli.analyze",
     "analyze-batch": "ivcrush.cli.analyze_batch",
     "backfill": "ivcrush.cli.backfill",
+    "scan": "ivcrush.cli.scan",
+    "health-check": "ivcrush.cli.health_check",
 }
 
 
@@ -56,7 +58,7 @@ def _run(command: str, arguments: "argparse.Namespace") -> int:
         gc.disable()  # thousands of definitions and no garbage: collecting while importing is a quarter of the start
         from ivcrush.cli.session import run
 
-        module = cast("Command", import_module(_MODULES[command]))
+        module = cast("Command | Examination", import_module(_MODULES[command]))
         gc.freeze()
         gc.enable()
         return run(command, module, arguments)

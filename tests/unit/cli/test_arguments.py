@@ -36,7 +36,7 @@ def test_help_explains_every_option_of_a_command(command: str, capsys: pytest.Ca
         script(command, ["--help"])
     shown = capsys.readouterr().out
     assert leaving.value.code == 0
-    assert f"usage: {command}.py" in shown
+    assert f"usage: {command.replace('-', '_')}.py" in shown
     for option in command_parser(command, command)._option_string_actions:
         assert option in shown
 

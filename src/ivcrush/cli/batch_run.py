@@ -1,0 +1,166 @@
+"""A batch as every command that has one runs it: estimate, lock, progress, exit code, report.
+
+Knows neither where the rows come from nor which of them matter to whom.
+"""
+
+import logging
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from ivcrush.application.documents import RunFacts
+from ivcrush.application.ranking import Answer
+from ivcrush.application.services.analyzer import Ground
+from ivcrush.application.services.batch_analyzer import Batch, BatchOutcome, RowOutcome, StartedBatch
+from ivcrush.application.services.batch_estimate import estimate
+from ivcrush.cli.command import Outcome, Style
+from ivcrush.cli.exit_codes import Exit, exit_of_run
+from ivcrush.cli.progress import Progress, duration_text
+from ivcrush.cli.streams import say
+from ivcrush.config.settings import Provider
+from ivcrush.container import Container
+from ivcrush.domain.analysis import TickerFailure
+from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result
+from ivcrush.domain.market_calendar import NEW_YORK
+from ivcrush.utils.tracing import correlation_id
+
+# Below this an estimate only delays the answer; it is in the log all the same.
+_WORTH_TELLING_S = 60
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A batch that went to its end: what came of the rows, its exit code, and what it cost."""
+
+    answers: tuple[Answer, ...]
+    failures: tuple[TickerFailure, ...]
+    code: Exit
+    facts: RunFacts
+
+
+def refused(error: AppError) -> Outcome:
+    """The outcome of a run that could not begin."""
+    return Outcome((), exit_of_run(0, 0, [error]), (error.message,))
+
+
+def closed_day(container: Container) -> str | None:
+    """Why there is nothing to do today, None on a trading day."""
+    day = container.as_of.astimezone(NEW_YORK).date()
+    return None if container.market_calendar.is_session(day) else f"{day:%A, %Y-%m-%d} is no trading day: nothing done"
+
+
+async def run_batch(
+    batch: Batch,
+    container: Container,
+    style: Style,
+    *,
+    ground: Ground | None = None,
+    expected: Collection[ErrorCode] = (),
+) -> Result[Ran]:
+    """Run it under the lock that the caller holds. Errors: DBERROR where it cannot even be noted.
+
+    `ground` is what is known of the companies already. A failure with an `expected` code is no blemish of the run.
+    """
+    begun = container.clock.monotonic()
+    started = container.batch.start(batch, correlation_id())
+    if isinstance(started, Err):
+        return started
+    told = _tell_what_comes(started.value, container)
+    if isinstance(told, Err):
+        return told
+    await _refresh_calendar(started.value, container)
+    outcome = await _watched(started.value, container, ground)
+    answers = tuple(row.answer.value for row in outcome.rows if isinstance(row.answer, Ok))
+    failures = tuple(TickerFailure(row.label, row.answer.error) for row in outcome.rows if isinstance(row.answer, Err))
+    blemishes = [failure.error for failure in failures if failure.error.code not in expected]
+    code = _code(answers, blemishes, whole=expected != ())
+    ended = container.batch.end(outcome, code)
+    if isinstance(ended, Err):  # the rows are kept; that the run is over is not, so the next one takes it up
+        _log.warning("run %s: its end is not kept: %s", outcome.run_id, ended.error)
+    usage = container.usage
+    facts = RunFacts(
+        run_id=outcome.run_id,
+        as_of=container.as_of,
+        simulated=style.simulated,
+        depth=container.batch_depth,
+        requests=usage.requests,
+        cache_hits=usage.cache_hits,
+        elapsed_s=container.clock.monotonic() - begun,
+        resumed=len(started.value.kept),
+    )
+    return Ok(Ran(answers, failures, code, facts))
+
+
+def closing_lines(ran: Ran) -> Iterator[str]:
+    """What a person needs to know of a run that is not whole, beside its failures."""
+    incomplete = [answer.ticker for answer in ran.answers if answer.edge_score is None]
+    if incomplete:
+        yield f"{len(incomplete)} of {len(ran.answers)} analyses lack their vrp: {', '.join(incomplete)}"
+    if ran.code is Exit.STORAGE or any(failure.error.code is ErrorCode.SKIPPED for failure in ran.failures):
+        total = len(ran.answers) + len(ran.failures)
+        yield f"{len(ran.answers)} of {total} rows are done and kept; the same command goes on from there"
+
+
+def _tell_what_comes(started: StartedBatch, container: Container) -> Result[None]:
+    rows = started.batch.rows
+    questions = [rows[position].question for position in started.left]
+    tickers = [question.value.ticker for question in questions if isinstance(question, Ok)]
+    bound = estimate(tickers, container.batch_depth, container.prices)
+    if isinstance(bound, Err):
+        return bound
+    if started.kept:
+        _aloud(f"run {started.run_id} goes on: {len(started.kept)} of {len(rows)} rows were done", tell=True)
+    minutes = bound.value.minutes(*container.rates_a_minute)
+    words = f"{bound.value.companies} companies, at most {bound.value.requests} requests"
+    lacking = bound.value.without_history
+    if lacking:
+        left = container.calls_left_today
+        if isinstance(left, Err):
+            return left
+        words += f", {lacking} of them without history: {left.value} {Provider.ALPHA_VANTAGE} calls are left today"
+    _aloud(f"{words}, up to {duration_text(60 * minutes)}", tell=60 * minutes >= _WORTH_TELLING_S)
+    return Ok(None)
+
+
+async def _refresh_calendar(started: StartedBatch, container: Container) -> None:
+    """One call for everybody, where some row leaves date or session to the calendar; a row by itself asks nobody."""
+    asked = [started.batch.rows[position].question for position in started.left]
+    open_questions = [row.value for row in asked if isinstance(row, Ok) and not row.value.from_calendar]
+    if not any(None in {question.report_date, question.timing} for question in open_questions):
+        return
+    known = await container.calendar_refresh.at_hand()
+    if isinstance(known, Err):
+        _log.warning("no calendar is stored and none is to be had: %s", known.error)
+
+
+def _code(answers: Sequence[Answer], errors: Sequence[AppError], *, whole: bool) -> Exit:
+    """The exit code; `whole` is whether a run in which nothing came of any row is one that went well."""
+    if whole and not answers and not errors:
+        return Exit.DONE
+    return exit_of_run(len(answers), sum(answer.edge_score is None for answer in answers), errors)
+
+
+def _aloud(line: str, *, tell: bool) -> None:
+    """To the log; and to the person at the terminal where it is worth it."""
+    _log.info(line)
+    if tell and sys.stderr is not None and sys.stderr.isatty():
+        say(line)
+
+
+async def _watched(started: StartedBatch, container: Container, ground: Ground | None) -> BatchOutcome:
+    stream = sys.stderr
+    if stream is None:
+        return await container.batch.run(started, _log_row, ground)
+    terminal = stream.isatty()
+    with Progress(len(started.left), stream=stream, terminal=terminal, timer=container.clock.monotonic) as progress:
+
+        def told(row: RowOutcome) -> None:
+            _log_row(row)
+            progress.row(row.label, failed=isinstance(row.answer, Err))
+
+        return await container.batch.run(started, told, ground)
+
+
+def _log_row(row: RowOutcome) -> None:
+    _log.info("%s: %s", row.label, row.answer.error if isinstance(row.answer, Err) else "done and kept")
