@@ -20,10 +20,13 @@ T = TypeVar("T")
 Row = tuple[Any, ...]  # what SQLite hands out; the `parse` of each query makes it a domain value
 
 
-def connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
-    """A connection in autocommit mode; a missing file is not made. Raises sqlite3.DatabaseError."""
+def connect(path: Path, busy_timeout_s: float, mode: str = "rw") -> sqlite3.Connection:
+    """A connection in autocommit mode. `mode`: `rw`, `ro`, or `ro&immutable=1`; none of them makes a file.
+
+    Raises sqlite3.DatabaseError.
+    """
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
+        f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         timeout=busy_timeout_s,
         isolation_level=None,

@@ -34,7 +34,7 @@ def init_database(path: Path, *, busy_timeout_s: float = 5.0) -> Result[Database
     try:
         if not os.path.lexists(path):
             _create(path, busy_timeout_s)
-        refusal = _refuse_by_size(path)
+        refusal = refuse_by_size(path)
     except OSError as error:
         return file_failure(error, path)
     except sqlite3.DatabaseError as error:
@@ -42,7 +42,8 @@ def init_database(path: Path, *, busy_timeout_s: float = 5.0) -> Result[Database
     return refusal if refusal is not None else _open(path, busy_timeout_s)
 
 
-def _refuse_by_size(path: Path) -> Err | None:
+def refuse_by_size(path: Path) -> Err | None:
+    """Why no database can be in that file, None where one can. Raises OSError."""
     # By stat alone: opening and closing the file here would drop the locks that this process's connections hold on it.
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
@@ -97,6 +98,16 @@ def _open(path: Path, busy_timeout_s: float) -> Result[Database]:
 
 def _identify(connection: sqlite3.Connection, path: Path, gate: WriteGate) -> Err | None:
     """Whether the file is ours; migrated where it is old. Raises sqlite3.DatabaseError, OSError (the gate's file)."""
+    refusal = refuse_foreign(connection, path)
+    if refusal is not None:
+        return refusal
+    with gate:
+        _make_ready_to_write(connection)
+    return refuse_incomplete(connection, path)
+
+
+def refuse_foreign(connection: sqlite3.Connection, path: Path) -> Err | None:
+    """Why this program cannot work with an open file: another program's, or a newer schema. Raises DatabaseError."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         return unusable(path, "another program's database", "name another path", "foreign")
     version = schema_version(connection)
@@ -107,8 +118,11 @@ def _identify(connection: sqlite3.Connection, path: Path, gate: WriteGate) -> Er
             reason="newer_schema",
             path=str(path),
         )
-    with gate:
-        _make_ready_to_write(connection)
+    return None
+
+
+def refuse_incomplete(connection: sqlite3.Connection, path: Path) -> Err | None:
+    """The first table that a file of the newest schema lacks. Raises sqlite3.DatabaseError."""
     names = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if missing := sorted(TABLES - names):
         return unusable(path, f"table {missing[0]} is missing", "restore a backup", "corrupt")
