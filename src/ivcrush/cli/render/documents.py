@@ -11,6 +11,7 @@ import msgspec
 from ivcrush.application.documents import BatchReport, Document
 from ivcrush.cli.command import Style
 from ivcrush.cli.render.flat import csv_pieces, csv_text
+from ivcrush.cli.render.rejections import rejection_lines, rejection_row
 from ivcrush.cli.render.table import analysis_table, batch_table, rows_table
 
 
@@ -23,11 +24,15 @@ def render_single(document: Document, style: Style) -> str:
 
 def render_batch(report: BatchReport, style: Style) -> Iterator[str]:
     """Several of them, piece by piece; in CSV a row each, the analyses first."""
+    rejected = report.rejected or ()
     if style.form == "json":
         return _batch_json(report)
     if style.form == "csv":
-        return csv_pieces(lambda: chain(map(_read, report.analyses), report.failures))
-    return batch_table(report.head, map(_read, report.analyses), report.failures, style)
+        return csv_pieces(lambda: chain(map(_read, report.analyses), report.failures, map(rejection_row, rejected)))
+    table = batch_table(report.head, map(_read, report.analyses), report.failures, style)
+    if report.rejected is None:
+        return table
+    return chain(table, rejection_lines(map(_read, report.analyses), rejected))
 
 
 def render_rows(document: Document, name: str | None, style: Style) -> str:
@@ -50,6 +55,8 @@ def _batch_json(report: BatchReport) -> Iterator[str]:
     yield json_text(report.head).removesuffix("\n}\n")
     yield from _json_list("analyses", (_indented(msgspec.json.format(each, indent=2)) for each in report.analyses))
     yield from _json_list("failures", (_indented(_json(each)) for each in report.failures))
+    if report.rejected is not None:
+        yield from _json_list("rejected", (_indented(_json(each)) for each in report.rejected))
     yield "\n}\n"
 
 

@@ -109,7 +109,7 @@ def _heading(document: Document, style: Style) -> Iterator[str]:
         yield _SIMULATED
     yield _colored(
         f"{_text(document['ticker'])}  reports {_text(earnings['date'])} {_text(earnings['timing'])} "
-        f"({_text(earnings['status'])}), as of {_text(document['as_of'])}",
+        f"({_text(earnings['status'])}{_moved(earnings)}), as of {_text(document['as_of'])}",
         "1",
         style,
     )
@@ -222,7 +222,7 @@ def _batch_row(analysis: Document, style: Style) -> tuple[str, ...]:
     verdict = _text(analysis["recommendation"])
     return (
         _text(analysis["ticker"]),
-        f"{_text(earnings['date'])} {_text(earnings['timing'])}",
+        f"{_text(earnings['date'])} {_text(earnings['timing'])}{_moved(earnings)}",
         f"{_number(move['event_move_pct'], 2)} %",
         f"{_number(history['mean_abs_pct'], 2)} %" if "error" not in history else "n/a",
         _number(vrp["ratio"], 2) if "error" not in vrp else "n/a",
@@ -232,6 +232,11 @@ def _batch_row(analysis: Document, style: Style) -> tuple[str, ...]:
         _colored(verdict + (", tradeable" if analysis["tradeable"] is True else ""), _COLORS.get(verdict, "0"), style),
         _flag_count(analysis),
     )
+
+
+def _moved(earnings: Document) -> str:
+    """Which date the calendar named before."""
+    return "" if earnings.get("moved_from") is None else f", moved from {_text(earnings['moved_from'])}"
 
 
 def _flag_count(analysis: Document) -> str:

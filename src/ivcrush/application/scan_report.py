@@ -1,0 +1,119 @@
+"""What a scan says: the report of a batch, and with it everybody who reports and is not in its list, with the reason.
+
+Every company of the asked days stands in exactly one of the three lists.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import msgspec
+
+from ivcrush.application.documents import BatchReport, Document, Json, RunFacts, batch_report, moment, number
+from ivcrush.application.ranking import Answer
+from ivcrush.application.services.calendar_refresh import KnownCalendar
+from ivcrush.application.services.scan import Rejection
+from ivcrush.application.sieve import SortedOut, Wish
+from ivcrush.domain.analysis import TickerFailure
+from ivcrush.domain.enums import Recommendation
+from ivcrush.domain.errors import ErrorCode
+from ivcrush.domain.types import ScheduledReport
+
+REJECTION_SCHEMA = "ivcrush.rejection/1"
+# A company without options, history or a usable market is no failure of a scan: the calendar lists thousands of them.
+EXPECTED = (ErrorCode.NODATA,)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFacts:
+    """What was asked for, and by which calendar it was answered."""
+
+    start: date
+    end: date
+    wish: Wish
+    calendar: KnownCalendar
+
+
+def left_out(
+    failures: Sequence[TickerFailure], sorted_out: Sequence[SortedOut], reports: Mapping[str, ScheduledReport]
+) -> tuple[Rejection, ...]:
+    """Those whose market was asked for in vain, and those that the wish sorted out; `reports` by ticker."""
+    return (
+        *(
+            Rejection(reports[failure.ticker], "no_data", (failure.error.message.removeprefix(f"{failure.ticker}: "),))
+            for failure in failures
+            if failure.error.code in EXPECTED
+        ),
+        *(
+            Rejection(reports[each.answer.ticker], each.code, (each.reason,), each.near_miss, each.ratio)
+            for each in sorted_out
+        ),
+    )
+
+
+def scan_report(
+    answers: Sequence[Answer],
+    failures: Sequence[Document],
+    rejections: Sequence[Rejection],
+    run: RunFacts,
+    scan: ScanFacts,
+) -> BatchReport:
+    """The report; `answers` come in their order. Near misses come first among the rejected, richest first.
+
+    They are counted with the answers that are rich and cannot be traded: those lack little too.
+    """
+    report = batch_report(answers, failures, run)
+    summary = report.head["summary"]
+    assert isinstance(summary, dict)
+    ordered = sorted(rejections, key=_place)
+    counts: dict[str, Json] = {
+        "rejected": len(ordered),
+        "near_misses": sum(each.near_miss for each in ordered) + sum(map(_rich_not_tradeable, answers)),
+    }
+    total = len(answers) + len(failures) + len(ordered)
+    head: Document = {**report.head, "scan": _scan_document(scan), "summary": {**summary, **counts, "total": total}}
+    rejected = tuple(_rejection_document(each, simulated=run.simulated) for each in ordered)
+    return BatchReport(head, report.analyses, report.failures, rejected)
+
+
+class _Verdict(msgspec.Struct):
+    recommendation: str
+
+
+def _rich_not_tradeable(found: Answer) -> bool:
+    recommended = msgspec.json.decode(found.document, type=_Verdict).recommendation
+    return not found.tradeable and recommended != Recommendation.SKIP
+
+
+def _place(rejection: Rejection) -> tuple[bool, float, date, str]:
+    ratio = 0.0 if rejection.ratio is None or not rejection.near_miss else rejection.ratio
+    return not rejection.near_miss, -ratio, rejection.report.report_date, rejection.report.ticker
+
+
+def _scan_document(scan: ScanFacts) -> Document:
+    return {
+        "from": scan.start.isoformat(),
+        "to": scan.end.isoformat(),
+        "min_vrp": scan.wish.min_vrp,
+        "sort": scan.wish.sort,
+        "top": scan.wish.top,
+        "calendar_refreshed_at": moment(scan.calendar.listing.refreshed_at),
+        "flags": [] if scan.calendar.not_refreshed is None else ["calendar_not_refreshed"],
+    }
+
+
+def _rejection_document(rejection: Rejection, *, simulated: bool) -> Document:
+    report = rejection.report
+    return {
+        "schema": REJECTION_SCHEMA,
+        "ticker": report.ticker,
+        "earnings_date": report.report_date.isoformat(),
+        "timing": report.timing,
+        "moved_from": None if report.moved_from is None else report.moved_from.isoformat(),
+        "code": rejection.code,
+        "reasons": list(rejection.reasons),
+        "near_miss": rejection.near_miss,
+        "vrp_ratio": None if rejection.ratio is None else number(rejection.ratio),
+        "flags": list(report.flags),
+        "simulated": simulated,
+    }

@@ -1,0 +1,164 @@
+"""`scan`: everybody who reports in some days, by the calendar, ranked; who is left out, and why.
+
+The calendar of everybody costs one call a day; whom it is worth to ask for costs one request for all quotes. The run
+itself is `batch_run`'s and the thinking the services'. A day on which nobody reports is no failure.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from ivcrush.application.ranking import Answer
+from ivcrush.application.scan_report import EXPECTED, ScanFacts, left_out, scan_report
+from ivcrush.application.services.analyzer import Ground
+from ivcrush.application.services.batch_analyzer import Batch, BatchRow
+from ivcrush.application.services.request_planner import ReportQuestion
+from ivcrush.application.services.scan import Rejection, Reporters, days_ahead
+from ivcrush.application.sieve import Wish, sieved, sort_field
+from ivcrush.cli.batch_run import Ran, closed_day, closing_lines, refused, run_batch
+from ivcrush.cli.command import Outcome, Style, UsageError, parsed, required
+from ivcrush.cli.exit_codes import Exit, exit_of_run
+from ivcrush.cli.failures import labelled_failure, stderr_lines
+from ivcrush.cli.locked import alone
+from ivcrush.cli.render.documents import render_batch
+from ivcrush.config import rules
+from ivcrush.config.settings import Provider
+from ivcrush.container import Container
+from ivcrush.domain.analysis import TickerFailure
+from ivcrush.domain.errors import Err, Ok, Result
+from ivcrush.domain.market_calendar import NEW_YORK
+from ivcrush.domain.types import ScheduledReport
+from ivcrush.utils.timezone import parse_date
+
+COMMAND = "scan"
+USUAL_DAYS = 5
+MOST_DAYS = 90  # sessions: more than the calendar of everybody reaches
+MOST_SHOWN = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for; `dates` None means the `days` sessions ahead."""
+
+    days: int
+    dates: tuple[date, date] | None
+    wish: Wish
+    skip_closed_days: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """Who reports, who was left out before the run, and what came of it."""
+
+    reporters: Reporters
+    rejected: tuple[Rejection, ...]
+    ran: Ran
+
+
+def prepare(arguments: argparse.Namespace) -> Request:
+    """The days and the wish. Raises UsageError for what cannot be meant."""
+    return Request(
+        days=USUAL_DAYS if arguments.days is None else parsed("--days", arguments.days, rules.whole(1, MOST_DAYS)),
+        dates=_dates(arguments),
+        wish=Wish(
+            min_vrp=None if arguments.min_vrp is None else parsed("--min-vrp", arguments.min_vrp, rules.number(0, 100)),
+            sort=None if arguments.sort is None else parsed("--sort", arguments.sort, sort_field),
+            top=None if arguments.top is None else parsed("--top", arguments.top, rules.whole(1, MOST_SHOWN)),
+        ),
+        skip_closed_days=arguments.skip_closed_days,
+    )
+
+
+def needed_keys(request: Request) -> tuple[Provider, ...]:  # noqa: ARG001
+    """The market's alone: the calendar may be stored."""
+    return (Provider.TRADIER,)
+
+
+async def execute(request: Request, container: Container, style: Style) -> Outcome:
+    """Find, screen and analyse under the lock; sort out and render what came of it."""
+    closed = closed_day(container) if request.skip_closed_days else None
+    if closed is not None:
+        return Outcome((), Exit.DONE, (closed,))
+    begun, as_of = container.clock.monotonic(), container.as_of
+    start, end = request.dates or days_ahead(request.days, as_of, container.market_calendar)
+    with alone(container, COMMAND) as held:
+        found = held if isinstance(held, Err) else await _scanned(start, end, as_of, container, style)
+    if isinstance(found, Err):
+        return refused(found.error)
+    facts = ScanFacts(start, end, request.wish, found.value.reporters.calendar)
+    return _told(found.value, facts, container.clock.monotonic() - begun, style)
+
+
+def _dates(arguments: argparse.Namespace) -> tuple[date, date] | None:
+    if arguments.start is None and arguments.end is None:
+        return None
+    if arguments.days is not None:
+        raise UsageError("--days: goes without --from and --to")
+    if arguments.start is None or arguments.end is None:
+        raise UsageError("--from and --to: the one goes with the other")
+    start, end = required("--from", parse_date(arguments.start)), required("--to", parse_date(arguments.end))
+    if end < start:
+        raise UsageError(f"--to {end}: a date on or after --from {start} is needed")
+    return start, end
+
+
+async def _scanned(start: date, end: date, as_of: datetime, container: Container, style: Style) -> Result[Scanned]:
+    reporters = await container.scan.reporters(start, end, as_of, container.market_calendar)
+    if isinstance(reporters, Err):
+        return reporters
+    reports, rejected = reporters.value.reports, reporters.value.rejected
+    ground: Ground | None = None
+    if reports:
+        common = await container.batch.ground([report.ticker for report in reports])
+        if isinstance(common, Err):
+            return common
+        ground = common.value
+        screened = await container.scan.screened(reports, ground)
+        if isinstance(screened, Err):
+            return screened
+        reports, rejected = screened.value.fit, (*rejected, *screened.value.rejected)
+    batch = Batch(COMMAND, tuple(map(_row, reports)), container.rows_at_once, continue_on_error=True)
+    ran = await run_batch(batch, container, style, ground=ground, expected=EXPECTED)
+    return ran if isinstance(ran, Err) else Ok(Scanned(reporters.value, rejected, ran.value))
+
+
+def _row(report: ScheduledReport) -> BatchRow:
+    return BatchRow(report.ticker, Ok(ReportQuestion(report.ticker, report.report_date, from_calendar=True)))
+
+
+def _told(scanned: Scanned, facts: ScanFacts, elapsed_s: float, style: Style) -> Outcome:
+    ran = scanned.ran
+    kept, sorted_out = sieved(ran.answers, facts.wish)
+    failures = tuple(failure for failure in ran.failures if failure.error.code not in EXPECTED)
+    reports = {str(report.ticker): report for report in scanned.reporters.reports}
+    rejected = (*scanned.rejected, *left_out(ran.failures, sorted_out, reports))
+    shown = replace(ran, answers=kept, failures=failures, code=_code(ran, kept, failures))
+    documents = [labelled_failure(failure, style) for failure in failures]
+    report = scan_report(kept, documents, rejected, replace(ran.facts, elapsed_s=elapsed_s), facts)
+    remarks = _remarks(facts, companies=len(kept) + len(failures) + len(rejected), left_out=len(rejected))
+    return Outcome(
+        pieces=render_batch(report, style),
+        code=shown.code,
+        messages=(*remarks, *stderr_lines(failures), *closing_lines(shown)),
+    )
+
+
+def _code(ran: Ran, kept: Sequence[Answer], failures: Sequence[TickerFailure]) -> Exit:
+    """The exit code: what was left out is no blemish, and what was sorted out lacks nothing."""
+    if not ran.answers and not failures:
+        return Exit.DONE
+    incomplete = sum(answer.edge_score is None for answer in kept)
+    return exit_of_run(len(ran.answers), incomplete, [failure.error for failure in failures])
+
+
+def _remarks(facts: ScanFacts, *, companies: int, left_out: int) -> Iterator[str]:
+    """What a person is told whatever the form of the result."""
+    known = facts.calendar
+    if known.not_refreshed is not None:
+        day = known.listing.refreshed_at.astimezone(NEW_YORK).date()
+        yield f"the calendar is of {day} and could not be refreshed: {known.not_refreshed.message}"
+    if not companies:
+        yield f"nobody in the calendar reports from {facts.start} to {facts.end}"
+    elif left_out == companies:
+        yield f"{companies} reporting from {facts.start} to {facts.end}: all are left out"
