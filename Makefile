@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-input
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check check-static format bench accuracy dialect lock clean
+.PHONY: help demo test check check-static format bench accuracy dialect kill lock clean
 
 help:
 	@echo "make demo      backfill and analyse AAPL on the embedded simulated market: no key, no network"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench     speed, as ratios measured in one run"
 	@echo "make accuracy  the figures of the estimates, against known truth and published tables"
 	@echo "make dialect   third-party clients read the simulated market"
+	@echo "make kill      the commands killed at random moments, KILLS=300 times: nothing lost, doubled or torn"
 	@echo "make format    put the code into its form"
 	@echo "make lock      renew requirements/*.txt"
 
@@ -66,6 +67,10 @@ accuracy: .venv/oracle
 
 dialect: .venv/dialect
 	@$(BIN)/python -m pytest tests/dialect
+
+KILLS ?= 300
+kill: .venv/dev
+	@$(BIN)/python -m tests.kill --kills $(KILLS)
 
 UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 lock: $(BIN)/python
