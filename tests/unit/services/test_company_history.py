@@ -8,7 +8,7 @@ import pytest
 from ivcrush.application.services.together import together
 from ivcrush.domain.errors import Ok
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
-from ivcrush.domain.types import Ticker
+from ivcrush.domain.types import HistoricalMove, MissingMove, Ticker
 from simulated_market import FaultRule, Switches
 from tests.unit.services.conftest import FRIDAY_AFTERNOON, Desk
 
@@ -80,6 +80,59 @@ async def test_a_failed_fetch_leaves_what_is_stored_and_a_flag(desk):
     desk.market.set_switches(Switches(faults=(FaultRule("503", path="EARNINGS"),)))
     found = await past(desk, FRIDAY_AFTERNOON)
     assert (found.moves, found.missing, found.flags) == ((), (), ("history_not_fetched", "no_recent_bars"))
+
+
+def without_newest_move(desk: Desk, ticker: Ticker, reason: str) -> HistoricalMove:
+    """Make the stored newest report one that could not be measured; the move that it had."""
+    prices = desk.run().prices
+    kept = prices.moves(ticker, date.max)
+    assert isinstance(kept, Ok)
+    newest, *others = kept.value
+    bars = prices.bars(ticker, date(2020, 1, 1), date.max)
+    assert isinstance(bars, Ok)
+    missing = MissingMove(newest.report_date, newest.timing, reason)
+    saved = prices.save_history(ticker, others, (missing,), bars.value, through=bars.value[-1].session, saved_at=None)
+    assert saved == Ok(None)
+    return newest
+
+
+async def test_a_past_that_ends_before_the_newest_report_says_so(desk):
+    assert (await past(desk, FRIDAY_AFTERNOON)).flags == ()
+    without_newest_move(desk, AAPL, "no bars for 2026-02-10")
+    asked = desk.asked("")
+    found = await past(desk, FRIDAY_AFTERNOON)
+    assert (len(found.moves), found.flags) == (11, ("newest_report_not_measured",))
+    assert desk.asked("") == asked  # a bar that is missing for months will not come
+
+
+async def test_a_report_of_this_week_gets_its_move_when_its_bar_comes_at_last(desk, world):
+    wednesday = datetime(2026, 5, 20, 15, 45, tzinfo=NEW_YORK)  # AAPL has reported on Monday after the close
+    desk.serve(world.at(wednesday))
+    await past(desk, wednesday)
+    newest = without_newest_move(desk, AAPL, "no bars for 2026-05-19")
+    assert newest.report_date == date(2026, 5, 18)
+    reports = desk.asked("function=EARNINGS&")
+    found = await past(desk, wednesday)
+    assert (found.moves[0], found.missing, found.flags) == (newest, (), ())
+    assert desk.asked("function=EARNINGS&") == reports
+
+
+async def test_reports_that_no_bars_can_help_stay_as_they_were_when_bars_are_renewed(desk):
+    run = desk.run(as_of=MARCH)
+    fetched = await run.backfill.fetch(Ticker("T"), MARCH, MarketCalendar(), quarters=12, with_dividends=False)
+    renewed = await run.backfill.renew(Ticker("T"), FRIDAY_AFTERNOON, MarketCalendar())
+    assert isinstance(fetched, Ok)
+    assert isinstance(renewed, Ok)
+    assert len(fetched.value.missing) == 12
+    assert renewed.value.missing == fetched.value.missing
+
+
+async def test_a_fund_is_asked_about_once_and_its_past_is_empty(desk):
+    for _ in range(2):
+        found = await desk.run(CACHE_ENABLED="false").history.at(Ticker("SPY"), FRIDAY_AFTERNOON, MarketCalendar())
+        assert isinstance(found, Ok)
+        assert (found.value.moves, found.value.missing) == ((), ())
+    assert desk.asked("") == 1
 
 
 async def test_a_defect_in_one_of_several_ends_the_others_first():
