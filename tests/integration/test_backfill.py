@@ -147,6 +147,20 @@ async def test_when_the_days_calls_are_short_the_company_that_reports_soonest_co
     assert max(coming[ticker] for ticker in done) <= min(coming[ticker] for ticker in coming if ticker not in done)
 
 
+async def test_what_is_read_anew_beyond_the_days_calls_goes_on_the_next_day_with_who_is_left(machine: Machine) -> None:
+    tickers = just_reported(machine.market.world, within_days=60)[:5]
+    await run(machine, tickers)
+    renewed = []
+    for day in (1, 2, 3):
+        now = AS_OF + timedelta(days=day, minutes=2 * day)
+        settings = {"ALPHA_VANTAGE_PER_DAY": "2"}
+        _, document = await run(machine, [*tickers, "--refresh"], now=now, **settings)
+        renewed.append([row["ticker"] for row in document["tickers"]])
+    assert [sorted(each) for each in renewed] == [
+        sorted(each) for each in (tickers[:2], tickers[2:4], [tickers[4], tickers[0]])
+    ]
+
+
 async def test_a_company_without_reports_is_not_asked_about_for_a_month(machine: Machine) -> None:
     asked = []
     for days in (0, 1, 29, 31):
@@ -324,3 +338,38 @@ def test_the_plan_stands_in_the_log_before_the_work_begins(desk: Desk) -> None:
         "about 0 minutes today, 1 days in all"
     ) in lines[number]
     assert "1/2 AAPL: 12 moves" in lines[number + 1]
+
+
+CAPS = b"ticker,market_cap_millions\nAAPL,3100000\nBRK-B,\nIBM,big\nBF-B,20000\n"
+
+
+def test_capitalisations_are_imported_without_a_key_and_a_bad_line_is_named(desk: Desk) -> None:
+    caps = desk.file("caps.csv", CAPS)
+    finished = desk.run(
+        "backfill", "--market-caps", str(caps), "--format", "json", TRADIER_API_KEY="", ALPHA_VANTAGE_KEY=""
+    )
+    document = json.loads(finished.out)
+    assert (finished.code, document["summary"]["market_caps"]) == (3, 2)
+    assert [row["ticker"] for row in document["failures"]] == ["line 4"]
+    assert "line 4: INVALID: caps.csv, line 4: IBM: market_cap_millions 'big'" in finished.err
+    with sqlite3.connect(desk.directory / "data" / "ivcrush.db") as database:
+        kept = database.execute("SELECT ticker, market_cap_millions FROM ticker_metadata ORDER BY ticker").fetchall()
+    database.close()
+    assert kept == [("AAPL", 3_100_000.0), ("BF.B", 20_000.0)]
+
+
+def test_capitalisations_come_with_a_backfill_and_leave_it_as_it_is(desk: Desk) -> None:
+    caps = desk.file("caps.csv", b"ticker,market_cap_millions\nAAPL,3100000\n")
+    finished = desk.run("backfill", "AAPL", "--market-caps", str(caps), "--format", "json")
+    document = json.loads(finished.out)
+    assert (finished.code, document["summary"]["market_caps"], document["summary"]["done"]) == (0, 1, 1)
+    again = json.loads(desk.run("backfill", "AAPL", "--format", "json").out)
+    assert (again["summary"]["already_complete"], again["summary"]["market_caps"]) == (1, 0)
+
+
+def test_a_file_without_capitalisations_ends_with_65_before_anything_is_asked(desk: Desk) -> None:
+    caps = desk.file("caps.csv", b"AAPL,3100000\n")
+    before = desk.market.stats()["requests"]
+    finished = desk.run("backfill", "AAPL", "--market-caps", str(caps))
+    assert (finished.code, desk.market.stats()["requests"]) == (65, before)
+    assert "the header ticker,market_cap_millions is needed" in finished.err

@@ -131,7 +131,7 @@ def _plan(wanted: Wanted, container: Container, as_of: datetime) -> Result[Backf
     plentiful, scarce = container.rates_a_minute
     return Ok(
         BackfillPlan(
-            standings=in_order(standings),
+            standings=in_order(standings, oldest_first=wanted.refresh),
             calendar_calls=int(wanted.dry_run and wanted.calendar and known.value is None),
             allowance=Allowance(left.value, container.calls_a_day, scarce, plentiful),
         )

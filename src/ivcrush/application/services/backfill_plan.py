@@ -62,18 +62,17 @@ class BackfillPlan:
         return sum(standing.scarce_calls for standing in self.standings[position + 1 :])
 
 
-def in_order(standings: Sequence[Standing]) -> tuple[Standing, ...]:
+def in_order(standings: Sequence[Standing], *, oldest_first: bool = False) -> tuple[Standing, ...]:
     """Who costs no scarce call first; then who lacks reports, the soonest expected report first; then dividends alone.
 
-    Where nothing distinguishes two companies, they stay as they were given.
+    With `oldest_first` it is not the coming report that counts but how long ago a company was asked about: where all is
+    read anew, the next day goes on where the calls ended. Where nothing distinguishes two, they stay as given.
     """
-    return tuple(
-        sorted(
-            standings,
-            key=lambda standing: (
-                standing.scarce_calls > 0,
-                standing.scarce_calls > 0 and not standing.lacks_reports,
-                standing.expected or date.max,
-            ),
-        )
-    )
+
+    def place(standing: Standing) -> tuple[bool, bool, float]:
+        asked_s = 0.0 if standing.asked_at is None else standing.asked_at.timestamp()
+        coming = float((standing.expected or date.max).toordinal())
+        scarce = standing.scarce_calls > 0
+        return scarce, scarce and not standing.lacks_reports, asked_s if oldest_first else coming
+
+    return tuple(sorted(standings, key=place))
