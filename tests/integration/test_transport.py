@@ -6,6 +6,7 @@ import logging
 import shutil
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -85,6 +86,21 @@ async def test_data_comes_back_with_the_providers_date() -> None:
         assert await transport.send(CLOCK) == Ok(Reply(200, DATA, NOW))
         assert transport.counts == RequestCounts(sent=1)
         assert server.requests[0].startswith("GET /markets/clock HTTP/1.1")
+
+
+async def test_a_request_after_the_first_searches_for_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[str] = []
+
+    class Listener:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            searched.append(name)
+
+    async with provider(answer(200, DATA)) as (transport, _, _):
+        await transport.send(CLOCK)
+        monkeypatch.setattr(sys, "meta_path", [Listener, *sys.meta_path])
+        await transport.send(CLOCK)
+    assert searched == []
 
 
 @pytest.mark.parametrize(
