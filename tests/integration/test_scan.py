@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -116,7 +115,8 @@ def test_who_is_left_out_beforehand_costs_no_chain_and_is_told_why(desk: Desk) -
         f"JPM-PC {MONDAY}",
         "MSFT 2026-05-15 pre-market",
     )
-    with_caps(desk, {"IBM": 10.0})
+    caps = desk.file("caps.csv", b"ticker,market_cap_millions\nIBM,10\n")
+    assert desk.run("backfill", "--market-caps", str(caps)).code == 0
     finished = scan(desk, MIN_MARKET_CAP_MILLIONS="2000")
     told = reasons(finished)
     assert (finished.code, names(finished, "analyses"), names(finished, "failures")) == (0, ["AAPL"], [])
@@ -124,19 +124,6 @@ def test_who_is_left_out_beforehand_costs_no_chain_and_is_told_why(desk: Desk) -
     assert told["IBM"] == ("market_cap", "market capitalisation 10 million dollars, 2,000 needed")
     assert told["MSFT"] == ("too_late", "its trade was to be entered by 2026-05-14 16:00")
     assert requests(desk, "/chains") == 3
-
-
-def with_caps(desk: Desk, caps: dict[str, float]) -> None:
-    """Market capitalisations as an import leaves them."""
-    desk.run("scan", "--from", "2026-05-01", "--to", "2026-05-02")  # makes the database
-    with sqlite3.connect(desk.directory / "data" / "ivcrush.db") as connection:
-        connection.executemany(
-            """INSERT INTO ticker_metadata (ticker, market_cap_millions, market_cap_at) VALUES (?, ?, '2026-05-15')
-                ON CONFLICT (ticker) DO UPDATE SET market_cap_millions = excluded.market_cap_millions,
-                    market_cap_at = excluded.market_cap_at""",
-            caps.items(),
-        )
-    connection.close()
 
 
 def without_options(desk: Desk, ticker: str) -> None:

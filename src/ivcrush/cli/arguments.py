@@ -87,6 +87,9 @@ def _add_backfill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", metavar="FILE", help="file with a ticker a line; # begins a comment")
     parser.add_argument("--quarters", default="12", metavar="N", help="reports to measure, newest first (12)")
     parser.add_argument("--calendar", action="store_true", help="also fetch everybody's coming report dates (one call)")
+    parser.add_argument(
+        "--market-caps", metavar="FILE", help="also keep a CSV's market capitalisations: ticker,market_cap_millions"
+    )
     parser.add_argument("--dividends", action="store_true", help="also fetch dividends (one more call a ticker)")
     parser.add_argument(
         "--timeout",
@@ -124,4 +127,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     common.add_argument("--version", action="version", version=f"ivcrush {__version__}")
 
 
-_ADD = {"analyze": _add_analyze, "scan": _add_scan, "analyze-batch": _add_analyze_batch, "backfill": _add_backfill, "health-check": _add_health_check}
+_ADD = {
+    "analyze": _add_analyze,
+    "scan": _add_scan,
+    "analyze-batch": _add_analyze_batch,
+    "backfill": _add_backfill,
+    "health-check": _add_health_check,
+}

@@ -22,6 +22,7 @@ from ivcrush.cli.command import Outcome, Style, UsageError, parsed
 from ivcrush.cli.exit_codes import Exit, exit_of_run
 from ivcrush.cli.failures import EVERYBODY, stderr_lines
 from ivcrush.cli.locked import alone
+from ivcrush.cli.market_caps import MarketCaps, read_market_caps
 from ivcrush.cli.render.documents import render_rows
 from ivcrush.cli.ticker_file import read_tickers
 from ivcrush.config import rules
@@ -54,6 +55,12 @@ class Wanted:
     timeout_s: float
     dry_run: bool
     refresh: bool
+    market_caps: MarketCaps | None
+
+    @property
+    def asks_nobody(self) -> bool:
+        """Whether no provider is needed: a plan, or what a file holds."""
+        return self.dry_run or not (self.tickers or self.calendar)
 
 
 def prepare(arguments: argparse.Namespace) -> Wanted:
@@ -61,8 +68,9 @@ def prepare(arguments: argparse.Namespace) -> Wanted:
     named = unique_tickers(arguments.tickers)
     filed = () if arguments.file is None else read_tickers(Path(arguments.file))
     tickers = tuple(dict.fromkeys((*named, *filed)))
-    if not tickers and not arguments.calendar:
-        raise UsageError("backfill: no ticker given; name some, or --file FILE, or --calendar")
+    market_caps = None if arguments.market_caps is None else read_market_caps(Path(arguments.market_caps))
+    if not tickers and not arguments.calendar and market_caps is None:
+        raise UsageError("backfill: no ticker given; name some, or --file FILE, --calendar or --market-caps FILE")
     return Wanted(
         tickers=tickers,
         quarters=parsed("--quarters", arguments.quarters, rules.whole(1, MOST_QUARTERS)),
@@ -71,12 +79,13 @@ def prepare(arguments: argparse.Namespace) -> Wanted:
         timeout_s=parsed("--timeout", arguments.timeout, rules.positive(LONGEST_TIMEOUT_S)),
         dry_run=arguments.dry_run,
         refresh=arguments.refresh,
+        market_caps=market_caps,
     )
 
 
 def needed_keys(wanted: Wanted) -> tuple[Provider, ...]:
-    """Report dates come from one provider and bars from the other; a plan alone needs nobody."""
-    return () if wanted.dry_run else (Provider.TRADIER, Provider.ALPHA_VANTAGE)
+    """Report dates come from one provider and bars from the other; a plan or a file alone needs nobody."""
+    return () if wanted.asks_nobody else (Provider.TRADIER, Provider.ALPHA_VANTAGE)
 
 
 async def execute(wanted: Wanted, container: Container, style: Style) -> Outcome:
@@ -90,6 +99,10 @@ async def execute(wanted: Wanted, container: Container, style: Style) -> Outcome
     with alone(container, "backfill") as held:
         if isinstance(held, Err):
             return _refused(held.error)
+        if wanted.market_caps is not None:
+            imported = container.companies.save_market_caps(wanted.market_caps.caps_millions, container.clock.now())
+            if isinstance(imported, Err):
+                return _refused(imported.error)
         calendar: Result[CalendarListing | None] = Ok(None)
         if wanted.calendar:
             calendar = await container.calendar_refresh.refresh()
@@ -194,6 +207,7 @@ def _report(
     """What came of all companies, in the order in which they were given."""
     standings = {standing.ticker: standing for standing in plan.standings}
     failures = [TickerFailure(EVERYBODY, calendar.error)] if isinstance(calendar, Err) else []
+    failures += () if wanted.market_caps is None else wanted.market_caps.unusable
     rows: list[Row] = []
     for ticker in wanted.tickers:
         result = results[ticker]
@@ -202,14 +216,15 @@ def _report(
         else:
             rows.append(Row(standings[ticker], result.value))
     listed = None if isinstance(calendar, Err) or calendar.value is None else calendar.value.reports
-    return BackfillReport(tuple(rows), tuple(failures), listed)
+    caps = 0 if wanted.market_caps is None else len(wanted.market_caps.caps_millions)
+    return BackfillReport(tuple(rows), tuple(failures), listed, caps)
 
 
 def _code(report: BackfillReport) -> Exit:
     """The exit code; a run that the day's calls did not let begin is to be tried later, whatever was whole before."""
     errors = [failure.error for failure in report.failures]
     spent = [error for error in errors if error.code is ErrorCode.QUOTA]
-    done = sum(row.standing.calls > 0 for row in report.rows) + (report.calendar_rows is not None)
+    done = sum(row.standing.calls > 0 for row in report.rows) + (report.calendar_rows is not None) + report.market_caps
     if spent and not done:
         return exit_of_run(0, 0, spent)
     return exit_of_run(len(report.rows) + done, 0, errors)

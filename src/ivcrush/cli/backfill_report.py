@@ -27,11 +27,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class BackfillReport:
-    """All rows, all failures, and how many reports the calendar lists, None where it was not wanted."""
+    """All rows, all failures, and how many reports the calendar lists, None where it was not wanted.
+
+    `market_caps` counts the capitalisations that were imported.
+    """
 
     rows: tuple[Row, ...]
     failures: tuple[TickerFailure, ...]
     calendar_rows: int | None
+    market_caps: int = 0
 
     def document(self, container: Container, style: Style) -> Document:
         """The result of a run."""
@@ -49,6 +53,7 @@ class BackfillReport:
                 "skipped": skipped,
                 "already_complete": sum(not row.standing.calls for row in self.rows),
                 "calendar_rows": self.calendar_rows or 0,
+                "market_caps": self.market_caps,
                 "requests": container.usage.requests,
                 "cache_hits": container.usage.cache_hits,
             },

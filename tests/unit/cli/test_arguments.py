@@ -26,7 +26,7 @@ def test_every_default_is_that_of_the_contract() -> None:
     }  # fmt: skip
     assert backfill == COMMON | {
         "tickers": [], "file": None, "quarters": "12", "calendar": False, "dividends": False, "timeout": "300",
-        "dry_run": False, "no_color": False,
+        "dry_run": False, "market_caps": None, "no_color": False,
     }  # fmt: skip
 
 
