@@ -15,7 +15,7 @@ from ivcrush.application.services.calendar_refresh import KnownCalendar
 from ivcrush.application.services.scan import Rejection
 from ivcrush.application.sieve import SortedOut, Wish
 from ivcrush.domain.analysis import TickerFailure
-from ivcrush.domain.enums import Recommendation
+from ivcrush.domain.enums import LeftOut, Recommendation
 from ivcrush.domain.errors import ErrorCode
 from ivcrush.domain.types import ScheduledReport
 
@@ -40,7 +40,11 @@ def left_out(
     """Those whose market was asked for in vain, and those that the wish sorted out; `reports` by ticker."""
     return (
         *(
-            Rejection(reports[failure.ticker], "no_data", (failure.error.message.removeprefix(f"{failure.ticker}: "),))
+            Rejection(
+                reports[failure.ticker],
+                LeftOut.NO_DATA,
+                (failure.error.message.removeprefix(f"{failure.ticker}: "),),
+            )
             for failure in failures
             if failure.error.code in EXPECTED
         ),

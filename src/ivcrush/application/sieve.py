@@ -11,6 +11,7 @@ import msgspec
 
 from ivcrush.application.documents import Document, Json
 from ivcrush.application.ranking import Answer, ranked
+from ivcrush.domain.enums import LeftOut
 
 # A ratio within this share below the asked one is no worse than its own noise.
 NEARLY: Final = 0.9
@@ -85,7 +86,7 @@ class SortedOut:
     """An answer that does not remain; `code` names the filter."""
 
     answer: Answer
-    code: str
+    code: LeftOut
     reason: str
     near_miss: bool
     ratio: float | None
@@ -115,7 +116,7 @@ def sieved(answers: Sequence[Answer], wish: Wish) -> tuple[tuple[Answer, ...], t
     placed = [
         SortedOut(
             found,
-            "rank",
+            LeftOut.RANK,
             f"place {place} of {len(kept)}, the first {wish.top} were asked for",
             near_miss=False,
             ratio=ratios[id(found)],
@@ -132,11 +133,11 @@ def _shortest(field: str) -> str:
 
 def _too_low(found: Answer, ratio: float | None, least: float) -> SortedOut | None:
     if ratio is None:
-        return SortedOut(found, "no_vrp", f"without a VRP ratio, {least:g} needed", near_miss=False, ratio=None)
+        return SortedOut(found, LeftOut.NO_VRP, f"without a VRP ratio, {least:g} needed", near_miss=False, ratio=None)
     if ratio >= least:
         return None
     near = ratio >= NEARLY * least
-    return SortedOut(found, "vrp_ratio", f"VRP ratio {ratio:.2f}, {least:g} needed", near_miss=near, ratio=ratio)
+    return SortedOut(found, LeftOut.VRP_RATIO, f"VRP ratio {ratio:.2f}, {least:g} needed", near_miss=near, ratio=ratio)
 
 
 def _ordered(answers: Sequence[Answer], sort: str | None) -> list[Answer]:

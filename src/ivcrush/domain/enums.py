@@ -84,3 +84,16 @@ class SessionState(StrEnum):
     PREMARKET = "premarket"
     POSTMARKET = "postmarket"
     CLOSED = "closed"
+
+
+class LeftOut(StrEnum):
+    """Why a company that reports is not in the list of a scan."""
+
+    TOO_LATE = "too_late"
+    NOT_LISTED = "not_listed"
+    MARKET_CAP = "market_cap"
+    DOLLAR_VOLUME = "dollar_volume"
+    NO_DATA = "no_data"
+    NO_VRP = "no_vrp"
+    VRP_RATIO = "vrp_ratio"
+    RANK = "rank"

@@ -12,7 +12,7 @@ from itertools import groupby
 from ivcrush.application.metrics.session_clock import reaction_session
 from ivcrush.application.services.analyzer import Ground
 from ivcrush.application.services.calendar_refresh import CalendarRefresh, KnownCalendar
-from ivcrush.domain.enums import Timing
+from ivcrush.domain.enums import LeftOut, Timing
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import CompanyStore, EarningsStore
@@ -29,7 +29,7 @@ class Rejection:
     """
 
     report: ScheduledReport
-    code: str
+    code: LeftOut
     reasons: tuple[str, ...]
     near_miss: bool = False
     ratio: float | None = None
@@ -125,7 +125,7 @@ def _one_each(
         else:
             closed = entered_by(every[-1], calendar)
             rejected.append(
-                Rejection(every[-1], "too_late", (f"its trade was to be entered by {closed:%Y-%m-%d %H:%M}",))
+                Rejection(every[-1], LeftOut.TOO_LATE, (f"its trade was to be entered by {closed:%Y-%m-%d %H:%M}",))
             )
     return tuple(sorted(reports, key=_by_date)), tuple(sorted(rejected, key=lambda each: _by_date(each.report)))
 
@@ -142,16 +142,16 @@ def _unfit(
 ) -> Rejection | None:
     """Why a company is left out, None where nothing speaks against it."""
     if quote is None:
-        return Rejection(report, "not_listed", ("the market data provider does not know this ticker",))
-    reasons: dict[str, str] = {}
+        return Rejection(report, LeftOut.NOT_LISTED, ("the market data provider does not know this ticker",))
+    reasons: dict[LeftOut, str] = {}
     cap = caps_millions.get(report.ticker)
     if cap is not None and cap < limits.min_market_cap_millions:
-        reasons["market_cap"] = (
+        reasons[LeftOut.MARKET_CAP] = (
             f"market capitalisation {cap:,.0f} million dollars, {limits.min_market_cap_millions:,g} needed"
         )
     traded = _dollar_volume_millions(quote)
     if traded is not None and traded < limits.min_dollar_volume_millions:
-        reasons["dollar_volume"] = (
+        reasons[LeftOut.DOLLAR_VOLUME] = (
             f"{traded:,.2f} million dollars traded on an average day, {limits.min_dollar_volume_millions:,g} needed"
         )
     return Rejection(report, next(iter(reasons)), tuple(reasons.values())) if reasons else None
