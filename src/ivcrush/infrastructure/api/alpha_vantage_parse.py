@@ -12,7 +12,7 @@ cannot be right are kept and flagged, never silently corrected:
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import groupby
@@ -235,15 +235,22 @@ def _scheduled_report(row: dict[str, str | None], calendar: MarketCalendar) -> S
 
 
 def _conflicts_flagged(reports: Iterable[ScheduledReport]) -> list[ScheduledReport]:
-    """One row a company and date (the one with a session); dates too near to be two quarters' are flagged on both."""
+    """One row a company and date; dates too near to be two quarters' are flagged on both."""
     result: list[ScheduledReport] = []
-    by_company = sorted(reports, key=lambda r: (r.ticker, r.report_date, r.timing is Timing.UNKNOWN))
-    for _, group in groupby(by_company, key=lambda report: report.ticker):
-        each = list({report.report_date: report for report in reversed(list(group))}.values())
+    for _, group in groupby(sorted(reports, key=lambda r: (r.ticker, r.report_date)), key=lambda report: report.ticker):
+        each = [_one_session(list(same)) for _, same in groupby(group, key=lambda report: report.report_date)]
         for report in each:
             near = [r for r in each if r is not report and abs(r.report_date - report.report_date) < _SAME_REPORT]
             result.append(replace(report, flags=(*report.flags, "date_conflict")) if near else report)
     return result
+
+
+def _one_session(same: Sequence[ScheduledReport]) -> ScheduledReport:
+    """The row of one date that names a session; rows that name different ones leave it unknown."""
+    named = [report for report in same if report.timing is not Timing.UNKNOWN]
+    if len({report.timing for report in named}) > 1:
+        return replace(named[0], timing=Timing.UNKNOWN, status=DateStatus.ESTIMATED)
+    return (named or same)[0]
 
 
 def _bar(text: str, raw: msgspec.Raw) -> DailyBar | None:

@@ -163,6 +163,13 @@ def test_two_spellings_with_one_date_are_one_report_with_the_session_that_is_kno
     assert (report.timing, report.flags) == (Timing.BMO, ())
 
 
+@pytest.mark.parametrize("sessions", [("pre-market", "post-market"), ("post-market", "pre-market")])
+def test_two_spellings_with_one_date_and_two_sessions_leave_the_session_unknown(sessions: tuple[str, str]) -> None:
+    first, second = sessions
+    (report,) = scheduled(HEADER + f"BF-A,BF,2026-06-04,,,USD,{first}\r\nBF.A,BF,2026-06-04,,,USD,{second}\r\n")
+    assert (report.timing, report.status) == (Timing.UNKNOWN, DateStatus.ESTIMATED)
+
+
 def test_two_quarters_of_one_company_are_no_conflict() -> None:
     reports = scheduled(HEADER + "IBM,I,2026-07-22,2026-06-30,,USD,\r\nIBM,I,2026-10-21,2026-09-30,,USD,\r\n")
     assert [report.flags for report in reports] == [(), ()]
