@@ -26,6 +26,7 @@ OLD_REPORT = b"yesterday's report\n"
 KILLS_A_SERIES = (3, 14)
 _AFTER_A_ROW_S = 0.03
 _AFTER_A_WRITE_S = 0.002
+_AFTER_A_QUESTION_S = 0.03
 _WRITES_A_ROW = 4  # as seen from outside: a commit appends several times
 _LOOK_AGAIN_S = 0.0001
 _LONGEST_LIFE_S = 60.0
@@ -43,18 +44,12 @@ class Bench:
     report: str
     kept: Kept
     questions: int  # how many it asks
-    startup_s: float  # until it asks the first
-    life_s: float
     rerun_s: float  # the life of one that finds everything done
 
     @property
     def companies(self) -> int:
         """How many there are to be acknowledged."""
         return len({ticker for table, ticker in self.kept if table == self.scenario.needed[0]})
-
-    def expected_life_s(self, asked: int) -> float:
-        """How long a run lives when so many questions were asked before it."""
-        return self.rerun_s + (self.life_s - self.rerun_s) * max(0.0, 1.0 - asked / self.questions)
 
 
 @dataclass(slots=True)
@@ -109,17 +104,15 @@ class _Run:
 
 def undisturbed(market: SimulatedMarket, scenario: Scenario, folder: Path) -> Bench:
     """The bench of a scenario, by letting it run twice. Raises RuntimeError where a run does not finish."""
-    began_s = time.monotonic()
+    before = _asked(market)
     code = _finished(_started(market, scenario, folder))
-    life_s = time.monotonic() - began_s
-    asked = _questions(market, began_s)
-    startup_s = asked[0].at_s - began_s
+    questions = _asked(market) - before
     with invariants.copied(_database(folder)) as connection:
         kept = scenario.kept(connection)
     report = comparable((folder / "report.json").read_bytes())
     began_s = time.monotonic()
     _finished(_started(market, scenario, folder))
-    return Bench(market, scenario, code, report, kept, len(asked), startup_s, life_s, time.monotonic() - began_s)
+    return Bench(market, scenario, code, report, kept, questions, rerun_s=time.monotonic() - began_s)
 
 
 def _finished(run: _Run) -> int:
@@ -138,8 +131,7 @@ def killed_series(bench: Bench, folder: Path, chance: Random, most_kills: int) -
     while True:
         run = _started(bench.market, bench.scenario, folder)
         if series.kills < most_kills:
-            rows_left = bench.companies - len(settled)
-            _kill_at_random(run, bench, folder, rows_left, bench.expected_life_s(len(log)), chance)
+            _kill_at_random(run, bench, folder, len(settled), len(log), chance)
         killed = run.end() == -signal.SIGKILL
         series.kills += killed
         settled.update(dict.fromkeys(set(run.rows) - settled.keys(), time.monotonic()))
@@ -189,28 +181,39 @@ def _environment(market: SimulatedMarket) -> Mapping[str, str]:
     }
 
 
-def _kill_at_random(run: _Run, bench: Bench, folder: Path, rows_left: int, life_s: float, chance: Random) -> None:
-    """Just after it told of a row, in the middle of a write, while it works, or at any moment of its life."""
-    drawn = chance.random()
-    if drawn < 0.25:
+def _kill_at_random(run: _Run, bench: Bench, folder: Path, told: int, asked: int, chance: Random) -> None:
+    """Just after it told of a row, in the middle of a write, with a question under way, or at any moment."""
+    rows_left, questions_left = bench.companies - told, bench.questions - asked
+    kind = chance.choice(("row", "write", "question", "question", "moment"))
+    if kind == "row":
         run.wait_for_rows(chance.randint(0, rows_left))
         time.sleep(chance.uniform(0.0, _AFTER_A_ROW_S))
-    elif drawn < 0.5:
+    elif kind == "write":
         _wait_for_writes(run, _log_of(_database(folder)), chance.randint(1, 1 + _WRITES_A_ROW * rows_left))
         time.sleep(chance.uniform(0.0, _AFTER_A_WRITE_S))
+    elif kind == "question" and questions_left > 0:
+        _wait_for_questions(run, bench.market, chance.randint(1, questions_left))
+        time.sleep(chance.uniform(0.0, _AFTER_A_QUESTION_S))
     else:
-        time.sleep(chance.uniform(min(bench.startup_s, life_s) if drawn < 0.8 else 0.0, life_s))
+        time.sleep(chance.uniform(0.0, bench.rerun_s))
     run.process.kill()
 
 
 def _wait_for_writes(run: _Run, log: Path, count: int) -> None:
     """Until the write-ahead log grew so many times, or the process ended."""
-    size = 0
+    size = _size(log)
     while count > 0 and not run.ended:
         found = _size(log)
         count -= found > size
         size = max(size, found)
         time.sleep(_LOOK_AGAIN_S)
+
+
+def _wait_for_questions(run: _Run, market: SimulatedMarket, count: int) -> None:
+    """Until the market was asked so many questions more, or the process ended."""
+    enough = _asked(market) + count
+    while _asked(market) < enough and not run.ended:
+        time.sleep(10 * _LOOK_AGAIN_S)
 
 
 def _problems(bench: Bench, folder: Path, acknowledged: Collection[str], log: Sequence[LogEntry]) -> list[str]:
@@ -251,6 +254,10 @@ def _over(folder: Path) -> bool:
         return False
     with invariants.copied(_database(folder)) as connection:
         return connection.execute(_LAST_RUN).fetchone() == (1,)
+
+
+def _asked(market: SimulatedMarket) -> int:
+    return int(str(market.stats()["requests"]))
 
 
 def _questions(market: SimulatedMarket, since_s: float) -> Sequence[LogEntry]:
