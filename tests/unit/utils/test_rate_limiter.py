@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import random
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -54,6 +55,7 @@ class Provider:
     latency_s: float = 0.1
     skew_s: float = 0.0
     headers: bool = True
+    jitter: random.Random | None = None
     refused: int = 0
     refused_others: int = 0
     used: dict[float, int] = field(default_factory=dict)
@@ -71,12 +73,16 @@ class Provider:
         left = max(0, self.limit - self.used[window])
         return self.limit, left, (window + 1) * self.period_s * 1000, float(int(self.clock()))
 
+    def travel_s(self) -> float:
+        """Half of the latency; with jitter up to three times as much, so that requests and replies overtake."""
+        return self.latency_s / 2 * (1.0 if self.jitter is None else self.jitter.uniform(0.5, 3.0))
+
     async def serve(self, limiter: RateLimiter) -> None:
         async with limiter.slot() as slot:
             slot.sent = True
-            await self.time.sleep(self.latency_s / 2)
+            await self.time.sleep(self.travel_s())
             allowed, left, expires_ms, now_s = self.take()
-            await self.time.sleep(self.latency_s / 2)
+            await self.time.sleep(self.travel_s())
             if self.headers:
                 limiter.observe(slot, allowed, left, expires_ms, now_s)
 
@@ -107,6 +113,42 @@ async def test_200_requests_take_at_most_105_percent_of_their_rate_and_none_is_r
     await workers(time, provider, limiter_of(time, Window(limit, 60.0)), 200, 10)
     assert provider.refused == 0
     assert time.now - began <= 1.05 * 200 / limit * 60
+
+
+@pytest.mark.parametrize("phase_s", [0.0, 0.7, 2.1, 3.9])
+@pytest.mark.parametrize("seed", [None, 1, 2, 3])
+async def test_the_length_of_the_providers_windows_is_learned_from_their_ends(phase_s: float, seed: int | None) -> None:
+    time, jitter = FakeTime(), None if seed is None else random.Random(seed)
+    provider = Provider(time, 200, period_s=4.0, latency_s=0.02, skew_s=phase_s - START % 4, jitter=jitter)
+    began = time.now
+    await workers(time, provider, limiter_of(time, Window(100_000, 60.0)), 797, 10)
+    assert provider.refused == 0
+    assert time.now - began <= 1.05 * 797 / 200 * 4
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_requests_that_overtake_each_other_are_not_taken_for_somebody_elses(seed: int) -> None:
+    time = FakeTime()
+    provider = Provider(time, 120, jitter=random.Random(seed))
+    began = time.now
+    await workers(time, provider, limiter_of(time, Window(120, 60.0)), 600, 10)
+    assert provider.refused == 0
+    assert time.now - began <= 1.05 * 600 / 120 * 60
+
+
+@pytest.mark.parametrize("period_s", [4.0, 60.0])
+async def test_a_foreigner_who_took_everything_and_went_does_not_hold_us_for_ever(period_s: float) -> None:
+    time = FakeTime()
+    provider = Provider(time, 120, period_s=period_s, skew_s=-START % period_s)
+    limiter = limiter_of(time, Window(120, 60.0))
+    began = time.now
+    await workers(time, provider, limiter, 3, 1)
+    for _ in range(110):
+        provider.take(foreign=True)
+    await time.run(asyncio.create_task(time.sleep(2.5)))
+    await workers(time, provider, limiter, 100, 10)
+    assert provider.refused == 0
+    assert time.now - began <= 3 * 60
 
 
 async def test_no_stretch_of_a_minute_holds_more_than_the_limit_wherever_it_begins() -> None:
