@@ -16,16 +16,17 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import cycle
 from pathlib import Path
-from statistics import median
 
+from benchmark_batch import COUNTS, QUICK_COUNTS, batch_lines
+from benchmark_figures import HEADINGS, Line, Spread, in_turns, repeats, sample_s, table
 from benchmark_market import STRIKES, Recorded, recorded
+from benchmark_monitor import measured_overhead_us
 
 from ivcrush.cli.arguments import command_parser
 from ivcrush.domain.market_calendar import NEW_YORK
@@ -43,10 +44,10 @@ ANALYSIS_AIM = 4.0  # times the decoding of its chains
 EXERCISE_AIM_MS = 30.0
 HELP_AIM = 1.5  # times a script with the same options and nothing else
 MEMORY_GET_AIM = 300_000.0
+MONITOR_AIM_US = 2.0
 DISK_GET_AIM, DISK_SET_AIM = 2_400.0, 3_750.0  # five times what a cache of pickled chains was seen to reach
 
 _SCRIPT = Path(__file__).resolve().with_name("analyze.py")
-_LEAST_SAMPLE_S = 0.004  # shorter calls are repeated to this length within one sample
 _ACTIONS = {"_StoreAction": "store", "_StoreTrueAction": "store_true", "_VersionAction": "version"}
 # The same command over and over in one process, its answer thrown away: only the first one imports anything.
 _IN_PROCESS = """
@@ -65,80 +66,16 @@ print(json.dumps(spans_s))
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to measure: rounds of calls within this process, and of whole processes."""
+    """How long to measure: rounds of calls within this process, of whole processes and of batches, and their sizes."""
 
     calls: int
     processes: int
+    batches: int
+    companies: tuple[int, ...]
 
 
-FULL, QUICK = Effort(calls=60, processes=15), Effort(calls=9, processes=4)
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """The median of repeated measurements, between the lowest and the highest."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """The spread of at least one value."""
-        return cls(median(values), min(values), max(values))
-
-    def times(self, factor: float) -> "Spread":
-        """The same in another unit."""
-        return Spread(self.median * factor, self.low * factor, self.high * factor)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row of the table: a ratio (`unit` x) or an absolute value, and the highest one aimed at, if any.
-
-    Of a rate (`unit` /s) the aim is the lowest.
-    """
-
-    name: str
-    value: Spread
-    unit: str
-    aim: float | None = None
-    detail: str = ""
-
-    @property
-    def met(self) -> str:
-        """Whether the median meets the aim, in words; empty without an aim."""
-        if self.aim is None:
-            return ""
-        met = self.value.median >= self.aim if self._rate else self.value.median <= self.aim
-        return "yes" if met else "NO"
-
-    @property
-    def _rate(self) -> bool:
-        return self.unit == "/s"
-
-    def cells(self) -> tuple[str, ...]:
-        """The texts of the row."""
-        aim = "" if self.aim is None else f"{'>=' if self._rate else '<='} {self.aim:,g} {self.unit}"
-        value, low, high = (_short(number) for number in (self.value.median, self.value.low, self.value.high))
-        return self.name, f"{value} {self.unit}", f"{low} .. {high}", aim, self.met, self.detail
-
-
-HEADINGS = ("measured", "median", "min .. max", "aim", "met", "absolute medians")
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """Two things measured in turns, in seconds each, and the ratio of the first to the second, round by round."""
-
-    subject_s: Spread
-    baseline_s: Spread
-    ratio: Spread
-
-    def line(self, name: str, aim: float | None = None) -> Line:
-        """The ratio as a row, with both medians beside it."""
-        detail = f"{self.subject_s.median * 1e3:.3g} ms / {self.baseline_s.median * 1e3:.3g} ms"
-        return Line(name, self.ratio, "x", aim, detail)
+FULL = Effort(calls=60, processes=15, batches=7, companies=COUNTS)
+QUICK = Effort(calls=9, processes=4, batches=2, companies=QUICK_COUNTS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -169,14 +106,10 @@ def measure(effort: Effort, directory: Path) -> Iterator[Line]:
     yield from _start(effort, directory)
     yield from _warm_run(effort, directory, world)
     yield from _cache(effort, directory, one)
-
-
-def in_turns(subject: Callable[[], object], baseline: Callable[[], object], rounds: int) -> Compared:
-    """Both timed `rounds` times, one after the other."""
-    often, often_too = _repeats(subject), _repeats(baseline)
-    pairs = [(_sample_s(subject, often), _sample_s(baseline, often_too)) for _ in range(rounds)]
-    first, second = zip(*pairs, strict=True)
-    return Compared(Spread.of(first), Spread.of(second), Spread.of([one / other for one, other in pairs]))
+    yield from _monitor()
+    batches = directory / "batches"
+    batches.mkdir()
+    yield from batch_lines(batches, effort.companies, effort.batches)
 
 
 def argparse_only(parser: argparse.ArgumentParser) -> str:
@@ -190,13 +123,6 @@ def argparse_only(parser: argparse.ArgumentParser) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(lines: Sequence[Line]) -> list[str]:
-    """Aligned plain text, headings first."""
-    rows = [HEADINGS, *(line.cells() for line in lines)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
 def document(lines: Sequence[Line], effort: Effort) -> str:
     """The table as a page, with what it was measured on."""
     rows = [HEADINGS, tuple("-" * len(heading) for heading in HEADINGS), *(line.cells() for line in lines)]
@@ -208,20 +134,25 @@ Written by `scripts/benchmark.py --write docs/benchmarks.md` on {datetime.now(UT
 
 - Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}
 - Python {platform.python_version()}, {libraries}, SQLite {sqlite3.sqlite_version}
-- {effort.calls} rounds of calls, {effort.processes} of whole processes; both sides of a ratio take turns, and each
-  ratio is the median over the rounds
+- {effort.calls} rounds of calls, {effort.processes} of whole processes, {effort.batches} of batches; both sides of a
+  ratio take turns, and each ratio is the median over the rounds
 
 {figures}
 
 Chains have {2 * STRIKES} quotes with greeks, as Tradier sends them. An analysis runs from the bytes of its chains to
 the verdict. "Early exercise" has a dividend within most of its expirations. A warm run has its replies cached and its
 history stored, and sends nothing. Whole processes start with their bytecode compiled.
+
+A batch is the real command in a process that has imported everything: chains at a depth of 3, histories stored,
+replies not, 10 requests at once, no limit of rate, every row committed. The bare loop asks the same requests at the
+same concurrency with httpx and decodes them with msgspec; it evaluates and keeps nothing. The market is a process of
+its own.
 """
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmark.py", description="How fast the program is, as ratios.")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: some 15 seconds, coarser figures")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and companies: a minute, coarser figures")
     parser.add_argument("--write", type=Path, metavar="FILE", help="also write the table there, as Markdown")
     return parser.parse_args(arguments)
 
@@ -292,23 +223,16 @@ def _cache(effort: Effort, directory: Path, one: Recorded) -> Iterator[Line]:
         ("cache: get from the file", lambda: disk.get(next(keys)), DISK_GET_AIM, size),
         ("cache: set in the file", lambda: disk.set(next(keys), body, 1e6), DISK_SET_AIM, size),
     ):
-        repeats = _repeats(call)
-        rates = [1 / _sample_s(call, repeats) for _ in range(effort.calls)]
+        often = repeats(call)
+        rates = [1 / sample_s(call, often) for _ in range(effort.calls)]
         yield Line(name, Spread.of(rates), "/s", aim, detail)
     disk.close()
 
 
-def _repeats(call: Callable[[], object]) -> int:
-    """How often to call within one sample; the first call warms what can be warmed."""
-    call()
-    return max(1, round(_LEAST_SAMPLE_S / _sample_s(call, 1)))
-
-
-def _sample_s(call: Callable[[], object], repeats: int) -> float:
-    begun = time.perf_counter()
-    for _ in range(repeats):
-        call()
-    return (time.perf_counter() - begun) / repeats
+def _monitor() -> Iterator[Line]:
+    """What being timed adds to a call."""
+    for kind, added_us in zip(("called", "awaited"), measured_overhead_us(), strict=True):
+        yield Line(f"performance monitor: added to what is {kind}", Spread.of([added_us]), "us", MONITOR_AIM_US)
 
 
 def _run(arguments: Sequence[str], directory: Path, settings: Mapping[str, str] | None = None) -> str:
@@ -359,11 +283,6 @@ def _added(action: argparse.Action) -> str:
     if isinstance(action.type, type):
         words.append(f"type={action.type.__name__}")
     return f"group.add_argument({', '.join(words)})"
-
-
-def _short(number: float) -> str:
-    """Three figures, thousands apart."""
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _processor() -> str:

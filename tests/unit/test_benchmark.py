@@ -1,5 +1,6 @@
 """The pieces of `make bench`: whether it measures what it says, never how fast anything is."""
 
+import json
 import subprocess
 import sys
 from itertools import groupby
@@ -20,7 +21,8 @@ def benchmark():
         import benchmark
 
         yield benchmark
-    del sys.modules["benchmark"], sys.modules["benchmark_market"]
+    for name in [name for name in sys.modules if name.partition("_")[0] == "benchmark"]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +85,31 @@ def test_the_page_names_machine_and_versions_and_holds_every_row(benchmark):
     assert "| analysis | 3.5 x | 3 .. 4 | <= 4 x | yes |  |" in page
     assert "msgspec" in page
     assert "cores" in page
+
+
+def test_a_rate_is_met_from_its_aim_upwards(benchmark):
+    spread = benchmark.Spread.of([3_000.0])
+    assert benchmark.Line("a", spread, "/s", aim=3_000.0).met == "yes"
+    assert benchmark.Line("a", spread, "/s", aim=3_001.0).met == "NO"
+
+
+def test_a_copied_company_gets_its_models_replies_under_its_own_name(benchmark):
+    import benchmark_companies as many
+
+    ticker = many.companies(101)[-1]
+    served = many.ManyCompanies(many._WORLD, many.Switches())
+    headers = {"authorization": "Bearer t", "accept": "application/json"}
+    day = many._WORLD.expirations(many.model(ticker))[1].day.isoformat()
+
+    def chain(symbol):
+        asked = {"symbol": symbol, "expiration": day, "greeks": "true"}
+        return served.handle(many.Request("GET", "/v1/markets/options/chains", asked, headers)).reply.body.decode()
+
+    assert ticker in chain(ticker)
+    assert many.model(ticker) not in chain(ticker)
+    assert chain(ticker).replace(ticker, many.model(ticker)) == chain(many.model(ticker))
+    quotes = {"symbols": f"{many.model(ticker)},{ticker}"}
+    body = served.handle(many.Request("GET", "/v1/markets/quotes", quotes, headers)).reply.body
+    one, other = json.loads(body)["quotes"]["quote"]
+    assert (one["symbol"], other["symbol"]) == (many.model(ticker), ticker)
+    assert one["bid"] == other["bid"]
