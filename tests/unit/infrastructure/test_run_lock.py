@@ -1,8 +1,10 @@
 """One long run at a time, across processes, and never a lock that outlives its holder."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,35 @@ def test_leaving_without_having_acquired_is_nothing(path):
     with RunLock(path):
         pass
     assert not path.exists()
+
+
+def test_asking_for_the_holder_names_it_and_makes_no_file(path):
+    assert RunLock(path).holder() == Ok(None)
+    assert not path.exists()
+    with RunLock(path) as lock:
+        lock.acquire("backfill, run 7")
+        assert RunLock(path).holder() == Ok("backfill, run 7")
+        assert isinstance(RunLock(path).acquire("scan"), Err)
+    assert RunLock(path).holder() == Ok(None)
+
+
+def test_a_run_that_begins_while_somebody_asks_for_the_holder_is_not_turned_away(path):
+    with RunLock(path) as former:
+        former.acquire("the former run")
+    asking = os.open(path, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    timer = threading.Timer(0.005, os.close, (asking,))
+    timer.start()
+    with RunLock(path) as lock:
+        assert lock.acquire("the new run") == Ok(None)
+        assert path.read_text() == "the new run"
+    timer.join()
+
+
+def test_a_lock_file_that_cannot_be_read_is_an_error(path):
+    path.mkdir(parents=True)
+    link = path.with_name("link")
+    link.symlink_to(path)
+    found = RunLock(link).holder()
+    assert isinstance(found, Err)
+    assert found.error.code is ErrorCode.DBERROR
