@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
+from ivcrush.domain.health import QuotaState
 from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.infrastructure.database.connection import Database, Row, select
 from ivcrush.infrastructure.database.moments import parse_utc_text, utc_text
@@ -70,11 +71,19 @@ class DailyQuota:
 
     def remaining(self, provider: str, limit: int, now: datetime) -> Result[int]:
         """The calls left now, 0 after a refusal. Errors: DBERROR."""
+        found = self.state(provider, limit, now)
+        return found if isinstance(found, Err) else Ok(found.value.left)
+
+    def state(self, provider: str, limit: int, now: datetime) -> Result[QuotaState]:
+        """The calls left now and, where none is, when the next is free. Errors: DBERROR."""
         found = self._database.rows(_COUNTED, _window(provider, now), _parse_minute)
         if isinstance(found, Err):
             return found
         closed = _closed(provider, limit, found.value, now)
-        return Ok(0 if closed is not None else _left(limit, found.value))
+        free_at = None if closed is None else closed.error.about("free_at")
+        if free_at is not None:
+            return Ok(QuotaState(0, limit, parse_utc_text(free_at)))
+        return Ok(QuotaState(_left(limit, found.value), limit, None))
 
 
 class ProviderAllowance:

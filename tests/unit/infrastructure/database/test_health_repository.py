@@ -1,0 +1,100 @@
+"""The last run and whose past is known, from rows written by hand."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from ivcrush.domain.errors import Ok
+from ivcrush.domain.health import HistoryCoverage, LastRun, QuotaState
+from ivcrush.infrastructure.database.connection import Database
+from ivcrush.infrastructure.database.repositories.health_repository import HealthRepository
+from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota
+
+FRIDAY = datetime(2026, 5, 15, 13, 30, tzinfo=UTC)
+RUN = "INSERT INTO batch_runs VALUES (?, ?, '', ?, ?, ?, ?)"
+ITEM = "INSERT INTO batch_items VALUES (?, ?, ?, NULL, ?, ?, ?)"
+REPORT = """INSERT INTO earnings_calendar (ticker, report_date, timing, status, source, name, flags, first_seen,
+    last_seen, superseded_at) VALUES (?, ?, 'AMC', 'confirmed', 'alpha_vantage', '', '[]', 'a', 'a', ?)"""
+MOVE = """INSERT INTO historical_moves VALUES (?, ?, 'AMC', ?, 100, 1, 1, 1, 1, '[]', NULL)"""
+MISSING = """INSERT INTO historical_moves (ticker, report_date, timing, flags, reason)
+    VALUES (?, ?, 'AMC', '[]', 'no bars')"""
+
+
+def write(database: Database, sql: str, *rows: tuple[object, ...]) -> None:
+    assert isinstance(database.write(lambda connection: connection.executemany(sql, rows)), Ok)
+
+
+def text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds")
+
+
+@pytest.fixture
+def health(database: Database) -> HealthRepository:
+    return HealthRepository(database)
+
+
+def test_there_may_never_have_been_a_run(health: HealthRepository) -> None:
+    assert health.last_run() == Ok(None)
+
+
+def test_the_last_run_is_the_one_last_at_work_with_how_far_it_came(
+    database: Database, health: HealthRepository
+) -> None:
+    hour = timedelta(hours=1)
+    write(
+        database,
+        RUN,
+        ("old", "scan", text(FRIDAY - 24 * hour), text(FRIDAY - 23 * hour), 1, 0),
+        # cut on Thursday, taken up on Friday after the other one
+        ("taken up", "analyze-batch", text(FRIDAY - 25 * hour), text(FRIDAY + hour), 1, 3),
+        ("other", "analyze-batch", text(FRIDAY), text(FRIDAY), 1, 0),
+    )
+    write(
+        database,
+        ITEM,
+        ("taken up", 0, "a", "NODATA", "none", text(FRIDAY)),
+        ("taken up", 1, "b", None, None, None),
+        ("other", 0, "a", None, None, None),
+    )
+    assert health.last_run() == Ok(
+        LastRun("taken up", "analyze-batch", FRIDAY - 25 * hour, FRIDAY + hour, True, 3, rows=2, ended=1)
+    )
+
+
+def test_a_run_that_has_not_ended_has_no_end(database: Database, health: HealthRepository) -> None:
+    write(database, RUN, ("r", "scan", text(FRIDAY), None, 0, None))
+    assert health.last_run() == Ok(LastRun("r", "scan", FRIDAY, None, False, None, rows=0, ended=0))
+
+
+def test_coverage_counts_companies_that_report_in_these_days_and_their_past_moves(
+    database: Database, health: HealthRepository
+) -> None:
+    write(
+        database,
+        REPORT,
+        ("AAA", "2026-05-15", None),
+        ("AAA", "2026-05-18", None),  # in doubt between two dates: one company
+        ("BBB", "2026-05-21", None),
+        ("CCC", "2026-05-20", "b"),  # moved away
+        ("DDD", "2026-05-22", None),  # a day too late
+        ("EEE", "2026-05-19", None),
+        ("FFF", "2026-05-19", None),
+    )
+    reports = ["2025-08-10", "2025-11-10", "2026-02-10"]
+    write(database, MOVE, *((ticker, day, day) for ticker in ("AAA", "EEE") for day in reports))
+    write(database, MOVE, ("FFF", "2025-08-10", "2025-08-11"), ("FFF", "2026-05-15", "2026-05-18"))
+    write(database, MISSING, ("EEE", "2025-05-10"), ("BBB", "2025-05-10"))
+    week = date(2026, 5, 15), date(2026, 5, 21)
+    assert health.coverage(*week, 3) == Ok(HistoryCoverage(reporters=4, covered=2, needed=3))
+    assert health.coverage(*week, 4) == Ok(HistoryCoverage(reporters=4, covered=0, needed=4))
+    assert health.coverage(date(2026, 6, 1), date(2026, 6, 7), 4) == Ok(HistoryCoverage(0, 0, 4))
+
+
+def test_the_state_of_a_quota_names_when_the_next_call_is_free(database: Database) -> None:
+    quota = DailyQuota(database)
+    assert quota.state("alpha_vantage", 2, FRIDAY) == Ok(QuotaState(2, 2, None))
+    quota.take("alpha_vantage", 2, FRIDAY)
+    assert quota.state("alpha_vantage", 2, FRIDAY) == Ok(QuotaState(1, 2, None))
+    quota.take("alpha_vantage", 2, FRIDAY)
+    free_at = FRIDAY + timedelta(days=1, minutes=1)  # the minute counts until it lies wholly outside the day
+    assert quota.state("alpha_vantage", 2, FRIDAY) == Ok(QuotaState(0, 2, free_at))
