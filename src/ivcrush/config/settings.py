@@ -96,6 +96,17 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Faults:
+    """What is wrong with settings: `problems`, a line each, no secret in it.
+
+    `doubtful` names those whose value is a default and was not meant to be: what depends on them is better not done.
+    """
+
+    problems: tuple[str, ...] = ()
+    doubtful: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class AppSettings:
     """Everything that can be set.
 

@@ -14,6 +14,7 @@ from ivcrush.config.settings import (
     AppSettings,
     BreakerSettings,
     CacheSettings,
+    Faults,
     LogSettings,
     Provider,
     ProviderSettings,
@@ -36,15 +37,22 @@ if TYPE_CHECKING:
 
 
 class ConfigurationError(Exception):
-    """The settings cannot work; `problems` says why, a line each, with no secret in it.
+    """The settings cannot work; `faults` says why.
 
+    `standing` is what is left of them, a default in the place of each one that is wrong, for whoever only looks.
     `storage_alone`: the settings are right, and a file that they name cannot be written.
     """
 
-    def __init__(self, problems: tuple[str, ...], *, storage_alone: bool = False) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    def __init__(self, faults: Faults, standing: AppSettings, *, storage_alone: bool = False) -> None:
+        super().__init__("\n".join(faults.problems))
+        self.faults = faults
+        self.standing = standing
         self.storage_alone = storage_alone
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why they cannot work, a line each, with no secret in it."""
+        return self.faults.problems
 
 
 @track_performance(name="settings loading", threshold_s=1.0)
@@ -78,12 +86,16 @@ def load_settings(
     problems += [need for names, need in _contradictions(settings) if not names & faults.keys()]
     problems += [need for name, need in _shared_paths(settings, working_directory) if name not in faults]
     unwritable = [need for name, need in _unwritable_paths(settings, working_directory) if name not in faults]
-    if not env_file.problems and not credentials.problems:  # else the key may well be there
+    unread = bool(env_file.problems or credentials.problems)
+    if not unread:  # else the key may well be there
         problems += _missing_keys(settings, required_keys, given, faults)
+    view = _view(settings, working_directory, env_file.warnings)
     if problems or unwritable:
         redact = Redactor(given[name].text for name in SECRET_NAMES & given.keys())
-        raise ConfigurationError(tuple(map(redact, [*problems, *unwritable])), storage_alone=not problems)
-    return _view(settings, working_directory, env_file.warnings)
+        doubtful = frozenset(faults) | (frozenset(NAMES) - given.keys() if unread else frozenset())
+        found = Faults(tuple(map(redact, [*problems, *unwritable])), doubtful)
+        raise ConfigurationError(found, view, storage_alone=not problems)
+    return view
 
 
 def _credentials(environ: Mapping[str, str], names: Collection[str]) -> Gathered:

@@ -283,3 +283,21 @@ def test_a_path_that_takes_no_file_is_storage_alone_unless_a_setting_is_wrong_to
 def test_an_env_file_that_is_not_to_be_read_is_not_judged_either(tmp_path: Path) -> None:
     write_env(tmp_path, "VRP_GOOD=nonsense\n").chmod(0o666)
     assert load_settings({}, tmp_path, required_keys=(), read_env_file=False).evaluation.vrp_good == 1.5
+
+
+def test_what_is_left_of_wrong_settings_names_those_that_are_not_what_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings(
+            {"DB_PATH": "mine.db", "TRADIER_BASE_URL": "http://elsewhere/"}, tmp_path, required_keys=(Provider.TRADIER,)
+        )
+    assert raised.value.faults.doubtful == {"TRADIER_BASE_URL"}
+    assert raised.value.standing.storage.path == tmp_path / "mine.db"
+    assert len(raised.value.faults.problems) == 2
+
+
+def test_after_a_file_that_was_not_read_every_setting_is_in_doubt_that_stands_nowhere_else(tmp_path: Path) -> None:
+    write_env(tmp_path, "DB_PATH=theirs.db\n").chmod(0o644)
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings({"CACHE_PATH": "cache.db"}, tmp_path, required_keys=())
+    assert {"DB_PATH", "TRADIER_API_KEY"} <= raised.value.faults.doubtful
+    assert "CACHE_PATH" not in raised.value.faults.doubtful
