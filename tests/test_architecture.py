@@ -24,9 +24,13 @@ MAY_IMPORT = {
     "ivcrush.container": {
         "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",
     },
+    "ivcrush.health_container": {
+        "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",
+    },
     "ivcrush.cli": {
-        "ivcrush.cli", "ivcrush.container", "ivcrush.application", "ivcrush.config.settings", "ivcrush.config.rules",
-        "ivcrush.config.validation", "ivcrush.domain", "ivcrush.utils",
+        "ivcrush.cli", "ivcrush.container", "ivcrush.health_container", "ivcrush.application",
+        "ivcrush.config.settings", "ivcrush.config.rules", "ivcrush.config.validation", "ivcrush.domain",
+        "ivcrush.utils",
     },
     "ivcrush.cli.demo": {"ivcrush.domain", "simulated_market"},
     "simulated_market": {"simulated_market"},

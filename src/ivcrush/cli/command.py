@@ -6,7 +6,7 @@ Values and exceptions only; nothing here does anything.
 import argparse
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from ivcrush.cli.exit_codes import Exit
 from ivcrush.config.settings import Provider
@@ -15,6 +15,7 @@ from ivcrush.utils.text import printable
 
 if TYPE_CHECKING:
     from ivcrush.container import Container
+    from ivcrush.health_container import HealthContainer
 
 T = TypeVar("T")
 
@@ -58,6 +59,19 @@ class Command(Protocol):
 
     async def execute(self, prepared: Any, container: "Container", style: Style) -> Outcome:
         """Do the work and render it."""
+        ...
+
+
+@runtime_checkable
+class Examination(Protocol):
+    """A command that looks at what may be broken: neither a wrong setting nor a missing database keeps it from it."""
+
+    def prepare(self, arguments: argparse.Namespace) -> Any:
+        """Check the arguments; raises UsageError."""
+        ...
+
+    async def examine(self, container: "HealthContainer", style: Style) -> Outcome:
+        """Look, and render what was found."""
         ...
 
 

@@ -10,19 +10,19 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ivcrush.cli.command import Command, InputError, Outcome, Style, UsageError, required
+from ivcrush.cli.command import Command, Examination, InputError, Outcome, Style, UsageError, required
 from ivcrush.cli.demo import DEMO_AS_OF, demo_market
 from ivcrush.cli.exit_codes import Exit, exit_of
 from ivcrush.cli.output import output_path, write_result
 from ivcrush.cli.streams import on_terminal, read_together, say
 from ivcrush.cli.timings import timing_lines
-from ivcrush.config.settings import AppSettings
+from ivcrush.config.settings import AppSettings, Faults, Provider
 from ivcrush.config.validation import ConfigurationError, load_settings
 from ivcrush.container import Container, RunOptions
 from ivcrush.domain.errors import AppError, Err, Ok, Result
@@ -32,11 +32,15 @@ from ivcrush.utils.redaction import Redactor
 from ivcrush.utils.timezone import SystemClock, parse_as_of
 from ivcrush.utils.tracing import correlation_id, correlation_scope
 
+if TYPE_CHECKING:
+    from ivcrush.health_container import HealthContainer
+
+_Load = Callable[[Collection[Provider]], AppSettings]  # raises ConfigurationError
 _KEY_NAMES = ("TRADIER_API_KEY", "ALPHA_VANTAGE_KEY")
 _log = logging.getLogger(__name__)
 
 
-def run(name: str, command: Command, arguments: argparse.Namespace) -> int:
+def run(name: str, command: Command | Examination, arguments: argparse.Namespace) -> int:
     """The command `name`, whatever happens, as an exit code."""
     with correlation_scope(), _timed(show=arguments.timings):
         _open_first_log(arguments.log_level)
@@ -69,42 +73,64 @@ def _timed(*, show: bool) -> Iterator[None]:
                 say(line)
 
 
-def _run(command: Command, arguments: argparse.Namespace) -> int:
+def _run(command: Command | Examination, arguments: argparse.Namespace) -> int:
     as_of = None if arguments.as_of is None else required("--as-of", parse_as_of(arguments.as_of))
     prepared = command.prepare(arguments)
     output = output_path(arguments.output)
     if isinstance(output, Err):
         return _fail(output.error)
     style = Style(arguments.format, _colored(arguments, output.value), arguments.demo)
-    with _settings(command, prepared, arguments, as_of) as settings:
-        opened = _open_log(settings, arguments.log_level)
-        if isinstance(opened, Err):
-            return _fail(opened.error)
+    with _settings(arguments, as_of) as load:
         moment = DEMO_AS_OF if as_of is None and arguments.demo else as_of
         options = RunOptions(as_of=moment, refresh=arguments.refresh, simulated=arguments.demo)
-        container = Container.open(settings, options, SystemClock())
-        if isinstance(container, Err):
-            return _fail(container.error)
-        outcome = _interruptible(lambda: _executed(command, prepared, container.value, style))
+        if isinstance(command, Examination):
+            looking = _unopened(load, options, arguments.log_level)
+            outcome = _interruptible(lambda: command.examine(looking, style))
+        else:
+            container = _opened(load, command.needed_keys(prepared), options, arguments.log_level)
+            if isinstance(container, Err):
+                return _fail(container.error)
+            outcome = _interruptible(lambda: _executed(command, prepared, container.value, style))
     return outcome if isinstance(outcome, Exit) else _deliver(outcome, output.value, style)
 
 
 @contextmanager
-def _settings(
-    command: Command, prepared: Any, arguments: argparse.Namespace, as_of: datetime | None
-) -> Iterator[AppSettings]:
-    """The settings; with --demo those of a market that is served meanwhile. Raises ConfigurationError.
+def _settings(arguments: argparse.Namespace, as_of: datetime | None) -> Iterator[_Load]:
+    """How the settings are loaded; with --demo those of a market that is served meanwhile.
 
     A demonstration needs nothing and touches nothing of the user's: it reads neither `.env` nor credentials.
     """
     if not arguments.demo:
-        yield load_settings(os.environ, Path.cwd(), required_keys=command.needed_keys(prepared))
+        yield lambda keys: load_settings(os.environ, Path.cwd(), required_keys=keys)
         return
     with demo_market(as_of) as prescribed:
         environ: Mapping[str, str] = {
             name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"
         }
-        yield load_settings(environ, Path.cwd(), required_keys=(), overrides=prescribed, read_env_file=False)
+        yield lambda _: load_settings(environ, Path.cwd(), required_keys=(), overrides=prescribed, read_env_file=False)
+
+
+def _opened(
+    load: _Load, keys: Collection[Provider], options: RunOptions, terminal_level: str | None
+) -> Result[Container]:
+    """What a command works with. Raises ConfigurationError."""
+    settings = load(keys)
+    opened = _open_log(settings, terminal_level)
+    return opened if isinstance(opened, Err) else Container.open(settings, options, SystemClock())
+
+
+def _unopened(load: _Load, options: RunOptions, terminal_level: str | None) -> "HealthContainer":
+    """What an examination works with: what is wrong so far is among the things to be told."""
+    from ivcrush.health_container import HealthContainer  # knows parts that no other command loads
+
+    try:
+        settings, faults = load(()), Faults()
+    except ConfigurationError as error:
+        return HealthContainer(error.standing, error.faults, options.as_of, SystemClock())
+    opened = _open_log(settings, terminal_level)
+    if isinstance(opened, Err):
+        faults = Faults((opened.error.message,))
+    return HealthContainer(settings, faults, options.as_of, SystemClock())
 
 
 async def _executed(command: Command, prepared: Any, container: Container, style: Style) -> Outcome:
