@@ -149,8 +149,8 @@ def test_what_cannot_be_meant_ends_with_2_and_one_line_before_anything_is_asked(
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (b"AAPL\0\n", "holds NUL bytes; a text file is needed"),
-        ("AAPL\n".encode("utf-16"), "not UTF-8 at byte 0"),
+        (b"AAPL\0\n", "holds NUL bytes; a UTF-8 text file is needed"),
+        ("AAPL\n".encode("utf-16"), "not UTF-8 at byte 0; a UTF-8 text file is needed"),
         (b"AAPL\nB4D\n", "line 2: ticker 'B4D': 1 to 6 letters with an optional class are needed (AAPL, BRK.B)"),
         (b"# nobody\n\n", "no ticker in it; one a line is needed"),
     ],
@@ -237,7 +237,8 @@ def test_a_spent_day_ends_with_75_where_nothing_could_be_done_and_with_3_where_s
     assert [row["ticker"] for row in document["tickers"]] == ["AAPL"]
     assert [row["error"]["code"] for row in document["failures"]] == ["QUOTA", "SKIPPED"]
     assert document["summary"] | {"requests": 0} == {
-        "total": 3, "done": 1, "failed": 1, "skipped": 1, "already_complete": 0, "calendar_rows": 0, "requests": 0,
+        "total": 3, "done": 1, "failed": 1, "skipped": 1, "already_complete": 0, "calendar_rows": 0, "market_caps": 0,
+        "requests": 0,
         "cache_hits": 0,
     }  # fmt: skip
     assert none.err.startswith("MSFT: QUOTA: 127.0.0.1: alpha_vantage: 1 of 1 calls of the last 24 hours are spent")
@@ -561,7 +562,7 @@ def test_the_table_fits_a_wide_terminal_and_names_what_counts(desk: Desk) -> Non
         "event move", "", "straddle", "ordinary volatility",
     ]  # fmt: skip
     assert single.out.splitlines()[0].startswith("AAPL  reports 2026-05-18 AMC (confirmed), as of 2026-05-15T15:45")
-    assert several.out.splitlines()[-1].startswith("3 total, 2 analysed, 1 failed, 0 skipped, ")
+    assert several.out.splitlines()[-2].startswith("3 total, 2 analysed, 1 failed, 0 skipped, ")
 
 
 # --- flags ---
@@ -597,7 +598,7 @@ def test_the_calendar_flag_fetches_everybodys_dates_and_says_how_many(desk: Desk
     connection = sqlite3.connect(desk.directory / "data" / "ivcrush.db")
     rows = connection.execute("SELECT count(*) FROM earnings_calendar").fetchone()[0]
     connection.close()
-    assert f", {rows} calendar rows, 1 requests" in finished.out
+    assert f", {rows} calendar rows, 0 market caps, 1 requests" in finished.out
     assert rows > 40
     assert desk.run("backfill", "--calendar", "--format", "csv").out == ""
 
@@ -645,7 +646,7 @@ def test_named_date_session_and_expiration_are_used(desk: Desk) -> None:
     )  # fmt: skip
     document = json.loads(finished.out)
     assert document["earnings"] | {"status": ""} == {
-        "date": "2026-05-20", "timing": "BMO", "status": "", "source": "argument",
+        "date": "2026-05-20", "timing": "BMO", "status": "", "source": "argument", "moved_from": None,
     }  # fmt: skip
     assert document["expiration"] == "2026-05-29"
 
