@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help demo test check check-static format bench accuracy dialect kill lock clean
 
 help:
-	@echo "make demo      backfill and analyse AAPL on the embedded simulated market: no key, no network"
+	@echo "make demo      backfill and analyse AAPL and a few others on the embedded simulated market: no key, no network"
 	@echo "make test      the test suite, with coverage"
 	@echo "make check     format, lint, types, import contract, tests"
 	@echo "make bench     speed, as ratios measured in one run"
@@ -44,6 +44,7 @@ $(BIN)/python:
 demo: .venv/core
 	@$(BIN)/python scripts/backfill.py AAPL --demo
 	@$(BIN)/python scripts/analyze.py AAPL --demo
+	@$(BIN)/python scripts/analyze_batch.py --tickers AAPL,KO,MSFT,NVDA --demo --fresh
 
 test: .venv/dev
 	@$(BIN)/python -m pytest --ignore=tests/dialect --cov --cov-report=term:skip-covered --cov-fail-under=90
