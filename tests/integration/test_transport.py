@@ -19,6 +19,7 @@ import pytest
 from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.types import Ticker
 from ivcrush.infrastructure.api.alpha_vantage import AlphaVantageClient, alpha_vantage_transport
+from ivcrush.infrastructure.api.probes import knock
 from ivcrush.infrastructure.api.tradier import TradierClient, tradier_transport
 from ivcrush.infrastructure.api.transport import Bounds, Reply, Request, RequestCounts, Resilience, Transport
 from ivcrush.utils.rate_limiter import Window
@@ -374,12 +375,15 @@ async def test_a_certificate_of_nobodys_is_refused_once_with_the_reason(certific
         writer.close()
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=context)
-    transport = transport_to(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", Waits())
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    transport = transport_to(url, Waits())
     error = error_of(await transport.send(CLOCK))
+    knocked = await knock(url)
     await transport.aclose()
     server.close()
     assert error == AppError(ErrorCode.EXTERNAL, "127.0.0.1: TLS: self-signed certificate")
     assert transport.counts == RequestCounts(sent=1)
+    assert knocked == err(ErrorCode.EXTERNAL, "127.0.0.1: TLS: self-signed certificate")
 
 
 async def test_plain_http_where_tls_is_spoken_is_refused_once() -> None:
