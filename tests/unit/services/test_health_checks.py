@@ -103,11 +103,11 @@ def test_no_run_ever_is_no_alarm() -> None:
     [
         (0, 0, True, "no stored report in the coming 7 days"),
         (5, 10, True, "5 of 10 reporters of the coming 7 days have the 4 past moves needed"),
-        (4, 9, False, "4 of 9 reporters of the coming 7 days have the 4 past moves needed; backfill fetches them"),
+        (1, 35, True, "1 of 35 reporters of the coming 7 days have the 4 past moves needed"),
         (0, 1, False, "0 of 1 reporters of the coming 7 days have the 4 past moves needed; backfill fetches them"),
     ],
 )
-def test_fewer_than_half_of_the_reporters_covered_is_an_alarm(
+def test_reporters_of_whom_nobody_has_a_past_are_an_alarm(
     covered: int, reporters: int, healthy: bool, words: str
 ) -> None:
     found = history_judged(HistoryCoverage(reporters, covered, 4))

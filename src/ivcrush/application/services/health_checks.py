@@ -135,12 +135,15 @@ def last_run_judged(last: LastRun | None, now: datetime, calendar: MarketCalenda
 
 
 def history_judged(coverage: HistoryCoverage) -> Result[str]:
-    """The coming reporters with enough past moves; an alarm where they are fewer than half. Errors: NODATA."""
+    """The coming reporters with enough past moves; an alarm where there is none. Errors: NODATA.
+
+    The calendar names everybody who reports; of whom a trader follows, the others lack history for good.
+    """
     if coverage.reporters == 0:
         return Ok(f"no stored report in the coming {COMING_DAYS} days")
     reporters = f"{coverage.reporters} reporters of the coming {COMING_DAYS} days"
     told = f"{coverage.covered} of {reporters} have the {coverage.needed} past moves needed"
-    if 2 * coverage.covered < coverage.reporters:
+    if coverage.covered == 0:
         return err(ErrorCode.NODATA, f"{told}; backfill fetches them")
     return Ok(told)
 
