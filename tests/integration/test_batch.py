@@ -168,6 +168,7 @@ def test_a_killed_run_goes_on_where_it_was_and_asks_nothing_twice(desk: Desk) ->
     before = len(desk.market.log())
     second = desk.run("analyze-batch", "--earnings-file", str(path), "--format", "json")
     document = json.loads(second.out)
+    assert second.err == f"run {document['run_id']} goes on: {done} of 8 rows were done\n"
     assert (second.code, document["summary"]["resumed"], document["summary"]["analysed"]) == (0, done, 8)
     assert document["analyses"] == json.loads(undisturbed.out)["analyses"]
     asked = [entry.question for entry in desk.market.log()[before:] if "/options/expirations" in entry.question]
@@ -254,6 +255,13 @@ def test_csv_has_a_row_a_company_and_a_file_is_written_whole(desk: Desk) -> None
     rows = list(csv.DictReader(io.StringIO(target.read_bytes().decode(), newline="")))
     assert len(rows) == 4
     assert [row["error_code"] for row in rows] == ["", "", "", "NODATA"]
+
+
+def test_what_will_take_minutes_is_told_before_it_begins(desk: Desk) -> None:
+    batch(desk, 8)
+    again = batch(desk, 8, TRADIER_PER_MINUTE="30")  # the cache answers, so that it takes no minute after all
+    assert (again.code, again.err) == (0, "8 companies, at most 36 requests, up to 1:12\n")
+    assert batch(desk, 8, TRADIER_PER_MINUTE="37").err == ""
 
 
 def test_a_rerun_costs_next_to_nothing(desk: Desk) -> None:

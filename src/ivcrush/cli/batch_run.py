@@ -16,7 +16,7 @@ from ivcrush.application.services.batch_estimate import estimate
 from ivcrush.cli.command import Outcome, Style
 from ivcrush.cli.exit_codes import Exit, exit_of_run
 from ivcrush.cli.progress import Progress, duration_text
-from ivcrush.cli.streams import say
+from ivcrush.cli.streams import in_journal, say
 from ivcrush.config.settings import Provider
 from ivcrush.container import Container
 from ivcrush.domain.analysis import TickerFailure
@@ -142,9 +142,9 @@ def _code(answers: Sequence[Answer], errors: Sequence[AppError], *, whole: bool)
 
 
 def _aloud(line: str, *, tell: bool) -> None:
-    """To the log; and to the person at the terminal where it is worth it."""
+    """To the log; and to whoever reads stderr where it is worth it."""
     _log.info(line)
-    if tell and sys.stderr is not None and sys.stderr.isatty():
+    if tell and not in_journal():
         say(line)
 
 

@@ -58,3 +58,8 @@ def on_terminal() -> bool:
 def read_together() -> bool:
     """Whether one person sees stdout and stderr in the same window."""
     return on_terminal() and sys.stderr is not None and sys.stderr.isatty()
+
+
+def in_journal() -> bool:
+    """Whether the system's journal keeps our stderr; the log goes there then, so nobody is told twice."""
+    return "JOURNAL_STREAM" in os.environ
