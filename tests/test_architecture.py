@@ -29,8 +29,8 @@ MAY_IMPORT = {
     },
     "ivcrush.cli": {
         "ivcrush.cli", "ivcrush.container", "ivcrush.health_container", "ivcrush.application",
-        "ivcrush.config.settings", "ivcrush.config.rules", "ivcrush.config.validation", "ivcrush.domain",
-        "ivcrush.utils",
+        "ivcrush.config.places", "ivcrush.config.settings", "ivcrush.config.rules", "ivcrush.config.validation",
+        "ivcrush.domain", "ivcrush.utils",
     },
     "ivcrush.cli.demo": {"ivcrush.domain", "simulated_market"},
     "simulated_market": {"simulated_market"},

@@ -6,6 +6,7 @@ No key, no network, a database of its own; everything it leads to is labelled si
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from ivcrush.domain.market_calendar import NEW_YORK
 
@@ -16,8 +17,8 @@ _UNPACED = "100000"
 
 
 @contextmanager
-def demo_market(as_of: datetime | None) -> Iterator[Mapping[str, str]]:
-    """Serve the simulated market on loopback; yields the settings that point the program at it."""
+def demo_market(as_of: datetime | None, *, data: Path, cache: Path) -> Iterator[Mapping[str, str]]:
+    """Serve the simulated market on loopback; yields the settings that point the program there."""
     from simulated_market import SimulatedMarket, World
 
     moment = DEMO_AS_OF if as_of is None else as_of
@@ -35,6 +36,6 @@ def demo_market(as_of: datetime | None) -> Iterator[Mapping[str, str]]:
             "ALPHA_VANTAGE_PER_SECOND": _UNPACED,
             "ALPHA_VANTAGE_PER_MINUTE": _UNPACED,
             "ALPHA_VANTAGE_PER_DAY": _UNPACED,
-            "DB_PATH": f"data/{name}.db",
-            "CACHE_PATH": f"data/{name}-cache.db",
+            "DB_PATH": str(data / f"{name}.db"),
+            "CACHE_PATH": str(cache / f"{name}-cache.db"),
         }

@@ -20,8 +20,9 @@ from ivcrush.cli.command import Command, Examination, InputError, Outcome, Style
 from ivcrush.cli.demo import DEMO_AS_OF, demo_market
 from ivcrush.cli.exit_codes import Exit, exit_of
 from ivcrush.cli.output import output_path, write_result
-from ivcrush.cli.streams import on_terminal, read_together, say
+from ivcrush.cli.streams import in_journal, on_terminal, read_together, say
 from ivcrush.cli.timings import timing_lines
+from ivcrush.config.places import default_places, runs_from_checkout
 from ivcrush.config.settings import AppSettings, Faults, Provider
 from ivcrush.config.validation import ConfigurationError, load_settings
 from ivcrush.container import Container, RunOptions
@@ -103,7 +104,8 @@ def _settings(arguments: argparse.Namespace, as_of: datetime | None) -> Iterator
     if not arguments.demo:
         yield lambda keys: load_settings(os.environ, Path.cwd(), required_keys=keys)
         return
-    with demo_market(as_of) as prescribed:
+    places = default_places(os.environ, Path.cwd(), in_checkout=runs_from_checkout())
+    with demo_market(as_of, data=places.data, cache=places.cache) as prescribed:
         environ: Mapping[str, str] = {
             name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"
         }
@@ -185,7 +187,7 @@ def _open_first_log(terminal_level: str | None) -> None:
         log_format=LogFormat.TEXT,
         log_file=None,
         terminal_level=terminal_level,
-        journal="JOURNAL_STREAM" in os.environ,
+        journal=in_journal(),
         redact=redact,
         stderr=sys.stderr,
     )
@@ -197,7 +199,7 @@ def _open_log(settings: AppSettings, terminal_level: str | None) -> Result[None]
         log_format=settings.log.log_format,
         log_file=settings.log.file,
         terminal_level=terminal_level,
-        journal="JOURNAL_STREAM" in os.environ,
+        journal=in_journal(),
         redact=Redactor(settings.secrets),
         stderr=sys.stderr,
     )

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     alpha_vantage_key: Secret | None = None
     alpha_vantage_base_url: Url = "https://www.alphavantage.co/query"
 
-    db_path: FilePath = Path("data/ivcrush.db")
+    db_path: FilePath | None = None
     db_timeout: Annotated[float, BeforeValidator(rules.number(0, 300))] = 5.0
 
     cache_enabled: Annotated[bool, BeforeValidator(rules.switch)] = True

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ivcrush.config.places import default_places, runs_from_checkout
 from ivcrush.config.settings import (
     AppSettings,
     BreakerSettings,
@@ -81,15 +82,16 @@ def load_settings(
     sources = (env_file, credentials, environment, from_mapping(prescribed, NAMES, "prescribed"))
     given = {name: value for source in sources for name, value in source.given.items()}
     settings, faults = _build({name: value for name, value in given.items() if value.text != ""})
+    paths = _paths(settings, environ, working_directory)
     problems = [problem for source in sources for problem in source.problems]
     problems += [_problem(name, given[name], need, secret=name in SECRET_NAMES) for name, need in faults.items()]
     problems += [need for names, need in _contradictions(settings) if not names & faults.keys()]
-    problems += [need for name, need in _shared_paths(settings, working_directory) if name not in faults]
-    unwritable = [need for name, need in _unwritable_paths(settings, working_directory) if name not in faults]
+    problems += [need for name, need in _shared_paths(paths) if name not in faults]
+    unwritable = [need for name, need in _unwritable_paths(paths) if name not in faults]
     unread = bool(env_file.problems or credentials.problems)
     if not unread:  # else the key may well be there
         problems += _missing_keys(settings, required_keys, given, faults)
-    view = _view(settings, working_directory, env_file.warnings)
+    view = _view(settings, paths, env_file.warnings)
     if problems or unwritable:
         redact = Redactor(given[name].text for name in SECRET_NAMES & given.keys())
         doubtful = frozenset(faults) | (frozenset(NAMES) - given.keys() if unread else frozenset())
@@ -156,27 +158,27 @@ def _missing_keys(
             yield missing_key(provider) + emptied
 
 
-def _paths(settings: "Settings", working_directory: Path) -> dict[str, Path]:
-    """The absolute path of each file that is set, by the setting's name."""
-    database = working_directory / settings.db_path
-    cache = settings.cache_path
-    paths = {
-        "DB_PATH": database,
-        "CACHE_PATH": database.with_name(database.stem + "-cache.db") if cache is None else working_directory / cache,
-    }
-    return paths if settings.log_file is None else paths | {"LOG_FILE": working_directory / settings.log_file}
+def _paths(settings: "Settings", environ: Mapping[str, str], working_directory: Path) -> dict[str, Path]:
+    """The absolute path of each file, by the setting's name; a database that is named has its cache beside it."""
+    places = default_places(environ, working_directory, in_checkout=runs_from_checkout())
+    database = settings.db_path or places.data / "ivcrush.db"
+    beside = places.cache if settings.db_path is None else database.parent
+    chosen = {"DB_PATH": database, "CACHE_PATH": settings.cache_path or beside / f"{database.stem}-cache.db"}
+    if settings.log_file is not None:
+        chosen["LOG_FILE"] = settings.log_file
+    return {name: working_directory / path for name, path in chosen.items()}
 
 
-def _shared_paths(settings: "Settings", working_directory: Path) -> Iterator[tuple[str, str]]:
+def _shared_paths(paths: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
     seen: dict[Path, str] = {}
-    for name, path in _paths(settings, working_directory).items():
+    for name, path in paths.items():
         if path in seen and _unwritable(path) is None:
             yield name, f"{name}={printable(str(path), 200)}: is the file of {seen[path]} too; one of its own is needed"
         seen.setdefault(path, name)
 
 
-def _unwritable_paths(settings: "Settings", working_directory: Path) -> Iterator[tuple[str, str]]:
-    for name, path in _paths(settings, working_directory).items():
+def _unwritable_paths(paths: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
+    for name, path in paths.items():
         reason = _unwritable(path)
         if reason is not None:
             yield name, f"{name}={printable(str(path), 200)}: {reason}"
@@ -197,8 +199,7 @@ def _unwritable(path: Path) -> str | None:
     return None
 
 
-def _view(settings: "Settings", working_directory: Path, warnings: tuple[str, ...]) -> AppSettings:
-    paths = _paths(settings, working_directory)
+def _view(settings: "Settings", paths: Mapping[str, Path], warnings: tuple[str, ...]) -> AppSettings:
     return AppSettings(
         tradier=ProviderSettings(
             base_url=settings.tradier_base_url,
