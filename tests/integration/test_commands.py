@@ -125,7 +125,7 @@ def one_line(finished: Finished) -> str:
         (["analyze", "A", "--output", ""], "--output: a file name is needed"),
         (["analyze", "A", "--output", "."], "--output .: a file name is needed, this is a directory"),
         (["analyze", "A", "--output", "no/where"], "--output no/where: no is no directory; an existing one is needed"),
-        (["backfill"], "backfill: no ticker given; name some, or --file FILE, --calendar or --market-caps FILE"),
+        (["backfill"], "backfill: no ticker given; name some, or --file FILE, --reporting-days N, --calendar or --m"),
         (["backfill", "A", "--quarters", "x"], "--quarters x: a whole number from 1 to 40 is needed"),
         (["backfill", "A", "--quarters", "٣"], "--quarters ٣: a whole number from 1 to 40 is needed"),
         (["backfill", "A", "--quarters", "41"], "--quarters 41: a whole number from 1 to 40 is needed"),

@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ivcrush.application.services.history_backfill import BackfillOutcome
 from ivcrush.application.services.history_needs import Standing
 from ivcrush.cli.analyze import unique_tickers
 from ivcrush.cli.backfill_report import BackfillReport, Row, plan_document, plan_line
+from ivcrush.cli.coming_reporters import MOST_DAYS, coming_reporters
 from ivcrush.cli.command import Outcome, Style, UsageError, parsed
 from ivcrush.cli.exit_codes import Exit, exit_of_run
 from ivcrush.cli.failures import EVERYBODY, stderr_lines
@@ -49,6 +50,7 @@ class Wanted:
     """What was asked for."""
 
     tickers: tuple[Ticker, ...]
+    reporting_days: int | None
     quarters: int
     calendar: bool
     dividends: bool
@@ -60,7 +62,7 @@ class Wanted:
     @property
     def asks_nobody(self) -> bool:
         """Whether no provider is needed: a plan, or what a file holds."""
-        return self.dry_run or not (self.tickers or self.calendar)
+        return self.dry_run or not (self.tickers or self.calendar or self.reporting_days is not None)
 
 
 def prepare(arguments: argparse.Namespace) -> Wanted:
@@ -69,10 +71,14 @@ def prepare(arguments: argparse.Namespace) -> Wanted:
     filed = () if arguments.file is None else read_tickers(Path(arguments.file))
     tickers = tuple(dict.fromkeys((*named, *filed)))
     market_caps = None if arguments.market_caps is None else read_market_caps(Path(arguments.market_caps))
-    if not tickers and not arguments.calendar and market_caps is None:
-        raise UsageError("backfill: no ticker given; name some, or --file FILE, --calendar or --market-caps FILE")
+    days = arguments.reporting_days
+    if not tickers and days is None and not arguments.calendar and market_caps is None:
+        raise UsageError(
+            "backfill: no ticker given; name some, or --file FILE, --reporting-days N, --calendar or --market-caps FILE"
+        )
     return Wanted(
         tickers=tickers,
+        reporting_days=None if days is None else parsed("--reporting-days", days, rules.whole(1, MOST_DAYS)),
         quarters=parsed("--quarters", arguments.quarters, rules.whole(1, MOST_QUARTERS)),
         calendar=arguments.calendar,
         dividends=arguments.dividends,
@@ -92,7 +98,8 @@ async def execute(wanted: Wanted, container: Container, style: Style) -> Outcome
     """Print the plan, or take the run lock and fetch."""
     as_of = container.as_of
     if wanted.dry_run:
-        plan = _plan(wanted, container, as_of)
+        named = await _with_reporters(wanted, container, as_of)
+        plan = named if isinstance(named, Err) else _plan(named.value, container, as_of)
         if isinstance(plan, Err):
             return _refused(plan.error)
         return Outcome((render_rows(plan_document(plan.value, style), None, style),), exit_of_run(1, 0, []))
@@ -106,6 +113,10 @@ async def execute(wanted: Wanted, container: Container, style: Style) -> Outcome
         calendar: Result[CalendarListing | None] = Ok(None)
         if wanted.calendar:
             calendar = await container.calendar_refresh.refresh()
+        named = await _with_reporters(wanted, container, as_of)
+        if isinstance(named, Err):
+            return _refused(named.error)
+        wanted = named.value
         plan = _plan(wanted, container, as_of)
         if isinstance(plan, Err):
             return _refused(plan.error)
@@ -118,6 +129,16 @@ async def execute(wanted: Wanted, container: Container, style: Style) -> Outcome
 
 def _refused(error: AppError) -> Outcome:
     return Outcome((), exit_of_run(0, 0, [error]), (error.message,))
+
+
+async def _with_reporters(wanted: Wanted, container: Container, as_of: datetime) -> Result[Wanted]:
+    """With the companies of `--reporting-days` after those that were named."""
+    if wanted.reporting_days is None:
+        return Ok(wanted)
+    coming = await coming_reporters(wanted.reporting_days, as_of, container, ask=not wanted.dry_run)
+    if isinstance(coming, Err):
+        return coming
+    return Ok(replace(wanted, tickers=tuple(dict.fromkeys((*wanted.tickers, *coming.value)))))
 
 
 def _plan(wanted: Wanted, container: Container, as_of: datetime) -> Result[BackfillPlan]:
@@ -138,14 +159,15 @@ def _plan(wanted: Wanted, container: Container, as_of: datetime) -> Result[Backf
     left = container.calls_left_today
     if isinstance(left, Err):
         return left
-    known = container.calendar_refresh.todays() if wanted.dry_run and wanted.calendar else Ok(None)
+    reads_calendar = wanted.dry_run and (wanted.calendar or wanted.reporting_days is not None)
+    known = container.calendar_refresh.todays() if reads_calendar else Ok(None)
     if isinstance(known, Err):
         return known
     plentiful, scarce = container.rates_a_minute
     return Ok(
         BackfillPlan(
             standings=in_order(standings, oldest_first=wanted.refresh),
-            calendar_calls=int(wanted.dry_run and wanted.calendar and known.value is None),
+            calendar_calls=int(reads_calendar and known.value is None),
             allowance=Allowance(left.value, container.calls_a_day, scarce, plentiful),
         )
     )
@@ -223,6 +245,8 @@ def _report(
 def _code(report: BackfillReport) -> Exit:
     """The exit code; a run that the day's calls did not let begin is to be tried later, whatever was whole before."""
     errors = [failure.error for failure in report.failures]
+    if not errors:  # nobody who reports in the asked days is no failure
+        return Exit.DONE
     spent = [error for error in errors if error.code is ErrorCode.QUOTA]
     done = sum(row.standing.calls > 0 for row in report.rows) + (report.calendar_rows is not None) + report.market_caps
     if spent and not done:

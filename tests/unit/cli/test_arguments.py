@@ -25,8 +25,8 @@ def test_every_default_is_that_of_the_contract() -> None:
         "no_color": False,
     }  # fmt: skip
     assert backfill == COMMON | {
-        "tickers": [], "file": None, "quarters": "12", "calendar": False, "dividends": False, "timeout": "300",
-        "dry_run": False, "market_caps": None, "no_color": False,
+        "tickers": [], "file": None, "reporting_days": None, "quarters": "12", "calendar": False, "dividends": False,
+        "timeout": "300", "dry_run": False, "market_caps": None, "no_color": False,
     }  # fmt: skip
 
 

@@ -71,11 +71,15 @@ class Scan:
         known = await self._refresh.at_hand()
         if isinstance(known, Err):
             return known
+        stored = self.stored(start, end, as_of, calendar)
+        return stored if isinstance(stored, Err) else Ok(Reporters(*stored.value, known.value))
+
+    def stored(
+        self, start: date, end: date, as_of: datetime, calendar: MarketCalendar
+    ) -> Result[tuple[tuple[ScheduledReport, ...], tuple[Rejection, ...]]]:
+        """Who reports in [start, end], and who is too late, by the stored calendar; asks nobody. Errors: DBERROR."""
         listed = self._store.calendar(start, end)
-        if isinstance(listed, Err):
-            return listed
-        reports, rejected = _one_each(listed.value, as_of, calendar)
-        return Ok(Reporters(reports, rejected, known.value))
+        return listed if isinstance(listed, Err) else Ok(_one_each(listed.value, as_of, calendar))
 
     async def screened(self, reports: Sequence[ScheduledReport], ground: Ground) -> Result[Screened]:
         """Leave out what is known to be unfit, from the quotes that all analyses share. Errors: DBERROR.
