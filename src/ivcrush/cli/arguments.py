@@ -17,6 +17,7 @@ DESCRIPTIONS = {
     "backfill": "Fetch and keep the past moves of companies, and what they are measured from.",
     "health-check": "Is everything there that the next run needs? Exit code 0 if so, 1 if not.",
 }
+SHELLS = ("bash", "zsh", "fish")
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -44,6 +45,9 @@ def program_parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(command, help=description, description=description, allow_abbrev=False)
         _ADD[command](sub)
         _add_common(sub)
+    what = "Print the completions of a shell: source <(ivcrush completion bash)"
+    shells = commands.add_parser("completion", help=what, description=what, allow_abbrev=False)
+    shells.add_argument("shell", choices=SHELLS, help="the shell that is to complete")
     return parser
 
 
@@ -85,11 +89,6 @@ def _add_closed_days(parser: argparse.ArgumentParser) -> None:
 def _add_backfill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tickers", nargs="*", metavar="TICKER", help="companies to fetch")
     parser.add_argument("--file", metavar="FILE", help="file with a ticker a line; # begins a comment")
-    parser.add_argument(
-        "--reporting-days",
-        metavar="N",
-        help="also those who report today or in the next N trading days, by the calendar, soonest first",
-    )
     parser.add_argument("--quarters", default="12", metavar="N", help="reports to measure, newest first (12)")
     parser.add_argument("--calendar", action="store_true", help="also fetch everybody's coming report dates (one call)")
     parser.add_argument(

@@ -28,7 +28,10 @@ _MODULES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The installed program: `ivcrush COMMAND …`."""
-    parsed = _parsed(program_parser(), arguments)
+    parser = program_parser()
+    parsed = _parsed(parser, arguments)
+    if parsed.command == "completion":
+        return _complete(parsed.shell, parser)
     return _run(parsed.command, parsed)
 
 
@@ -51,6 +54,15 @@ def _parsed(parser: "argparse.ArgumentParser", arguments: Sequence[str] | None) 
     if reason is not None:
         say(f"stdout: cannot be written: {reason}")
     raise SystemExit(0 if reason is None else 74)
+
+
+def _complete(shell: str, parser: "argparse.ArgumentParser") -> int:
+    from ivcrush.cli.completion import completion
+
+    reason = write_stdout((completion(shell, parser),))
+    if reason is not None:
+        say(f"stdout: cannot be written: {reason}")
+    return 0 if reason is None else 74
 
 
 def _run(command: str, arguments: "argparse.Namespace") -> int:
