@@ -89,6 +89,11 @@ def _add_closed_days(parser: argparse.ArgumentParser) -> None:
 def _add_backfill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tickers", nargs="*", metavar="TICKER", help="companies to fetch")
     parser.add_argument("--file", metavar="FILE", help="file with a ticker a line; # begins a comment")
+    parser.add_argument(
+        "--reporting-days",
+        metavar="N",
+        help="also those who report today or in the next N trading days, by the calendar, soonest first",
+    )
     parser.add_argument("--quarters", default="12", metavar="N", help="reports to measure, newest first (12)")
     parser.add_argument("--calendar", action="store_true", help="also fetch everybody's coming report dates (one call)")
     parser.add_argument(
