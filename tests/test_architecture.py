@@ -27,8 +27,12 @@ MAY_IMPORT = {
     "ivcrush.health_container": {
         "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",
     },
+    "ivcrush.operations_container": {
+        "ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",
+    },
     "ivcrush.cli": {
-        "ivcrush.cli", "ivcrush.container", "ivcrush.health_container", "ivcrush.application",
+        "ivcrush.cli", "ivcrush.container", "ivcrush.health_container", "ivcrush.operations_container",
+        "ivcrush.application",
         "ivcrush.config.places", "ivcrush.config.settings", "ivcrush.config.rules", "ivcrush.config.validation",
         "ivcrush.domain", "ivcrush.utils",
     },

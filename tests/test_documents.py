@@ -1,21 +1,26 @@
 """What the documents name exists: commands, flags, settings, exit codes, make targets, files."""
 
 import re
+from argparse import ArgumentParser, _SubParsersAction
 from pathlib import Path
 
 import pytest
 
-from ivcrush.cli.arguments import DESCRIPTIONS, command_parser
+from ivcrush.cli.arguments import DESCRIPTIONS, OPERATING, command_parser
 from ivcrush.cli.exit_codes import Exit
 from tests.conftest import PROJECT
 
 DOCUMENTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])
-FLAGS = {
-    flag
-    for command in DESCRIPTIONS
-    for action in command_parser(command, command)._actions
-    for flag in action.option_strings
-}
+
+
+def flags(parser: ArgumentParser) -> set[str]:
+    """Those of a parser and of the parsers inside it."""
+    own = {flag for action in parser._actions for flag in action.option_strings}
+    nested = [action for action in parser._actions if isinstance(action, _SubParsersAction)]
+    return own.union(*(flags(action.choices[name]) for action in nested for name in action.choices))
+
+
+FLAGS = set().union(*(flags(command_parser(command, command)) for command in DESCRIPTIONS))
 # Flags of other programs that the documents show.
 FOREIGN_FLAGS = {"--write", "--quick", "--as-of"}
 
@@ -52,4 +57,11 @@ def test_progress_names_only_files_that_exist() -> None:
 def test_the_readme_opens_with_demo_and_test_and_names_every_command() -> None:
     text = (PROJECT / "README.md").read_text()
     assert re.findall(r"make [a-z]+", text)[:2] == ["make demo", "make test"]
-    assert {command for command in DESCRIPTIONS if f"scripts/{command.replace('-', '_')}.py" not in text} == set()
+    contract = DESCRIPTIONS.keys() - OPERATING
+    assert {command for command in contract if f"scripts/{command.replace('-', '_')}.py" not in text} == set()
+    assert {command for command in OPERATING if f"`ivcrush {command}" not in text} == set()
+
+
+def test_the_commands_of_the_contract_have_a_script_and_the_operating_ones_have_none() -> None:
+    scripts = {command for command in DESCRIPTIONS if (PROJECT / f"scripts/{command.replace('-', '_')}.py").is_file()}
+    assert scripts == DESCRIPTIONS.keys() - OPERATING

@@ -114,7 +114,7 @@ def test_our_own_time_is_under_a_tenth_of_a_second(desk: Desk) -> None:
 def test_the_demonstration_says_what_to_do_first(desk: Desk) -> None:
     finished, _, ill = health(desk, "--demo")
     assert set(ill) == {"database", "last_run", "history"}
-    assert ill["database"].endswith("demo.db: there is no database; backfill makes one")
+    assert ill["database"].endswith("demo.db: there is no database; backfill or ivcrush database init makes one")
     assert json.loads(finished.out)["simulated"] is True
     assert desk.run("health-check", "--demo").out.startswith("SIMULATED MARKET")
 

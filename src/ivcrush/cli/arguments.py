@@ -16,7 +16,27 @@ DESCRIPTIONS = {
     "scan": "Analyse everybody who reports in some days, by the calendar, ranked; and why others are left out.",
     "backfill": "Fetch and keep the past moves of companies, and what they are measured from.",
     "health-check": "Is everything there that the next run needs? Exit code 0 if so, 1 if not.",
+    "database": "Make, check, back up or restore the database.",
+    "cache": "Count, clear or clean the replies kept on disk; those in a run's memory end with the run.",
+    "quota": "How many calls are left of the day, and when the next one is free; asks nobody.",
+    "runs": "The last runs over many companies, and how they ended.",
 }
+# The commands that look after the machine's own files: no script of their own, and nothing to analyse.
+OPERATING = frozenset({"database", "cache", "quota", "runs"})
+_ACTIONS = {
+    "database": {
+        "init": "Make the database where there is none, or bring it up to date; both happen by themselves in a run.",
+        "check": "Read every page, index and reference, and count what is there. Exit code 0 if sound, 74 if not.",
+        "backup": "Write a sound copy into a new file, also while a run writes.",
+        "restore": "Put a backup in the database's place; the former database is set aside under a dated name.",
+    },
+    "cache": {
+        "stats": "What is kept, by kind of question.",
+        "clear": "Forget every reply.",
+        "clean": "Forget the replies whose time is over.",
+    },
+}
+_FILES = {"backup": "new file for the copy", "restore": "backup to restore from"}
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -31,8 +51,7 @@ class OneLineParser(argparse.ArgumentParser):
 def command_parser(command: str, prog: str) -> argparse.ArgumentParser:
     """The parser of one command, as its script uses it."""
     parser = OneLineParser(prog=prog, description=DESCRIPTIONS[command], allow_abbrev=False)
-    _ADD[command](parser)
-    _add_common(parser)
+    _fill(parser, command)
     return parser
 
 
@@ -43,12 +62,34 @@ def program_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command, description in DESCRIPTIONS.items():
         sub = commands.add_parser(command, help=description, description=description, allow_abbrev=False)
-        _ADD[command](sub)
-        _add_common(sub)
+        _fill(sub, command)
     what = "Print the completions of a shell: source <(ivcrush completion bash)"
     shells = commands.add_parser("completion", help=what, description=what, allow_abbrev=False)
     shells.add_argument("shell", choices=SHELLS, help="the shell that is to complete")
     return parser
+
+
+def _fill(parser: argparse.ArgumentParser, command: str) -> None:
+    if command not in OPERATING:
+        _ADD[command](parser)
+        _add_common(parser)
+    elif command in _ACTIONS:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        for action, description in _ACTIONS[command].items():
+            sub = actions.add_parser(action, help=description, description=description, allow_abbrev=False)
+            if action in _FILES:
+                sub.add_argument("file", metavar="FILE", help=_FILES[action])
+            _add_operating(sub)
+    else:
+        if command == "runs":
+            parser.add_argument("--last", default="10", metavar="N", help="how many, newest first (10)")
+        _add_operating(parser)
+
+
+def _add_operating(parser: argparse.ArgumentParser) -> None:
+    """The common options, without those of analyses: what is looked after is looked after now."""
+    _add_shared(parser)
+    parser.set_defaults(as_of=None, refresh=False)
 
 
 def _add_analyze(parser: argparse.ArgumentParser) -> None:
@@ -111,29 +152,34 @@ def _add_backfill(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_health_check(parser: argparse.ArgumentParser) -> None:  # noqa: ARG001
+def _add_health_check(parser: argparse.ArgumentParser) -> None:
     """Nothing beside the common options."""
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    common = parser.add_argument_group("common options")
-    common.add_argument(
-        "--format", choices=("table", "json", "csv"), default="table", help="form of the result (table)"
-    )
-    common.add_argument("--output", metavar="FILE", help="write the result there, whole or not at all")
+    common = _add_shared(parser)
     common.add_argument(
         "--as-of",
         metavar="TIMESTAMP",
         help="analyse as of this moment: ISO 8601, New York time without an offset; nothing later is used",
     )
-    common.add_argument("--demo", action="store_true", help="use the embedded simulated market: no key, no network")
     common.add_argument("--refresh", action="store_true", help="ignore cached replies")
+
+
+def _add_shared(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    common = parser.add_argument_group("common options")
+    common.add_argument(
+        "--format", choices=("table", "json", "csv"), default="table", help="form of the result (table)"
+    )
+    common.add_argument("--output", metavar="FILE", help="write the result there, whole or not at all")
+    common.add_argument("--demo", action="store_true", help="use the embedded simulated market: no key, no network")
     common.add_argument(
         "--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="what is logged on stderr (LOG_LEVEL)"
     )
     common.add_argument("--timings", action="store_true", help="afterwards show on stderr how long each operation took")
     common.add_argument("--no-color", action="store_true", help="no colours on a terminal; NO_COLOR does the same")
     common.add_argument("--version", action="version", version=f"ivcrush {__version__}")
+    return common
 
 
 _ADD = {

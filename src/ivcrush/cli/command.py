@@ -16,6 +16,7 @@ from ivcrush.utils.text import printable
 if TYPE_CHECKING:
     from ivcrush.container import Container
     from ivcrush.health_container import HealthContainer
+    from ivcrush.operations_container import OperationsContainer
 
 T = TypeVar("T")
 
@@ -29,13 +30,21 @@ class Style:
     simulated: bool
 
 
+def nothing_more() -> None:
+    """What most commands have left to do once their result is delivered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command leaves: its text in pieces, its exit code, and the lines for stderr."""
+    """What a command leaves: its text in pieces, its exit code, and the lines for stderr.
+
+    `delivered` is called once the text is where it belongs, and not at all where it does not get there.
+    """
 
     pieces: tuple[str, ...] | Iterator[str]
     code: Exit
     messages: tuple[str, ...] = ()
+    delivered: Callable[[], None] = nothing_more
 
 
 class UsageError(Exception):
@@ -72,6 +81,19 @@ class Examination(Protocol):
 
     async def examine(self, container: "HealthContainer", style: Style) -> Outcome:
         """Look, and render what was found."""
+        ...
+
+
+@runtime_checkable
+class Operation(Protocol):
+    """A command that looks after the machine's own files: it meets them as they are and asks no provider."""
+
+    def prepare(self, arguments: argparse.Namespace) -> Any:
+        """Check the arguments; raises UsageError, or InputError for a file they name."""
+        ...
+
+    def operate(self, prepared: Any, operations: "OperationsContainer", style: Style) -> Outcome:
+        """Do it and render it; runs in a thread of its own. Raises InputError for a file that cannot be used."""
         ...
 
 

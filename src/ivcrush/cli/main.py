@@ -15,7 +15,7 @@ from ivcrush.cli.streams import say, stdout_failure, write_stdout
 if TYPE_CHECKING:
     import argparse
 
-    from ivcrush.cli.command import Command, Examination
+    from ivcrush.cli.command import Command, Examination, Operation
 
 _MODULES = {
     "analyze": "ivcrush.cli.analyze",
@@ -23,6 +23,10 @@ _MODULES = {
     "backfill": "ivcrush.cli.backfill",
     "scan": "ivcrush.cli.scan",
     "health-check": "ivcrush.cli.health_check",
+    "database": "ivcrush.cli.database",
+    "cache": "ivcrush.cli.cache",
+    "quota": "ivcrush.cli.quota",
+    "runs": "ivcrush.cli.runs",
 }
 
 
@@ -70,7 +74,7 @@ def _run(command: str, arguments: "argparse.Namespace") -> int:
         gc.disable()  # thousands of definitions and no garbage: collecting while importing is a quarter of the start
         from ivcrush.cli.session import run
 
-        module = cast("Command | Examination", import_module(_MODULES[command]))
+        module = cast("Command | Examination | Operation", import_module(_MODULES[command]))
         gc.freeze()
         gc.enable()
         return run(command, module, arguments)

@@ -12,11 +12,13 @@ import signal
 import sys
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ivcrush.cli.command import Command, Examination, InputError, Outcome, Style, UsageError, required
+from ivcrush.cli.command import Command, Examination, InputError, Operation, Outcome, Style, UsageError, required
 from ivcrush.cli.demo import DEMO_AS_OF, demo_market
 from ivcrush.cli.exit_codes import Exit, exit_of
 from ivcrush.cli.output import output_path, write_result
@@ -28,6 +30,7 @@ from ivcrush.config.validation import ConfigurationError, load_settings
 from ivcrush.container import Container, RunOptions
 from ivcrush.domain.errors import AppError, Err, Ok, Result
 from ivcrush.utils.logging import LogFormat, configure_logging
+from ivcrush.utils.own_thread import in_own_thread
 from ivcrush.utils.performance import PerformanceMonitor, monitored
 from ivcrush.utils.redaction import Redactor
 from ivcrush.utils.timezone import SystemClock, parse_as_of
@@ -35,13 +38,14 @@ from ivcrush.utils.tracing import correlation_id, correlation_scope
 
 if TYPE_CHECKING:
     from ivcrush.health_container import HealthContainer
+    from ivcrush.operations_container import OperationsContainer
 
 _Load = Callable[[Collection[Provider]], AppSettings]  # raises ConfigurationError
 _KEY_NAMES = ("TRADIER_API_KEY", "ALPHA_VANTAGE_KEY")
 _log = logging.getLogger(__name__)
 
 
-def run(name: str, command: Command | Examination, arguments: argparse.Namespace) -> int:
+def run(name: str, command: Command | Examination | Operation, arguments: argparse.Namespace) -> int:
     """The command `name`, whatever happens, as an exit code."""
     with correlation_scope(), _timed(show=arguments.timings):
         _open_first_log(arguments.log_level)
@@ -74,7 +78,7 @@ def _timed(*, show: bool) -> Iterator[None]:
                 say(line)
 
 
-def _run(command: Command | Examination, arguments: argparse.Namespace) -> int:
+def _run(command: Command | Examination | Operation, arguments: argparse.Namespace) -> int:
     as_of = None if arguments.as_of is None else required("--as-of", parse_as_of(arguments.as_of))
     prepared = command.prepare(arguments)
     output = output_path(arguments.output)
@@ -87,6 +91,11 @@ def _run(command: Command | Examination, arguments: argparse.Namespace) -> int:
         if isinstance(command, Examination):
             looking = _unopened(load, options, arguments.log_level)
             outcome = _interruptible(lambda: command.examine(looking, style))
+        elif isinstance(command, Operation):
+            operations = _at_hand(load, arguments.log_level)
+            if isinstance(operations, Err):
+                return _fail(operations.error)
+            outcome = _interruptible(lambda: _operated(command, prepared, operations.value, style))
         else:
             container = _opened(load, command.needed_keys(prepared), options, arguments.log_level)
             if isinstance(container, Err):
@@ -133,6 +142,32 @@ def _unopened(load: _Load, options: RunOptions, terminal_level: str | None) -> "
     if isinstance(opened, Err):
         faults = Faults((opened.error.message,))
     return HealthContainer(settings, faults, options.as_of, SystemClock())
+
+
+def _at_hand(load: _Load, terminal_level: str | None) -> "Result[OperationsContainer]":
+    """What an operation works with; a place that cannot be written is its own to meet. Raises ConfigurationError."""
+    from ivcrush.operations_container import OperationsContainer  # knows parts that no other command loads
+
+    try:
+        settings = load(())
+    except ConfigurationError as error:
+        if not error.storage_alone:
+            raise
+        settings = error.standing
+    opened = _open_log(settings, terminal_level)
+    return opened if isinstance(opened, Err) else Ok(OperationsContainer(settings, SystemClock()))
+
+
+async def _operated(operation: Operation, prepared: Any, operations: "OperationsContainer", style: Style) -> Outcome:
+    """In a thread, so that a signal is heard at once; what is under way then cleans up behind itself."""
+    work = partial(copy_context().run, operation.operate, prepared, operations, style)
+    working = asyncio.ensure_future(in_own_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        operations.stop()
+        await asyncio.wait((working,))
+        raise
 
 
 async def _executed(command: Command, prepared: Any, container: Container, style: Style) -> Outcome:

@@ -32,8 +32,13 @@ class HistoryCoverage:
 
 @dataclass(frozen=True, slots=True)
 class QuotaState:
-    """The calls left of a day's `limit`; `next_at` is when the next one is free, None where one is left."""
+    """The calls of 24 hours: `used`, and `left` of a day's `limit`.
+
+    `next_at` is when the next one is free, None where one is left. `refused_at` is the provider's own last refusal.
+    """
 
     left: int
     limit: int
     next_at: datetime | None
+    used: int
+    refused_at: datetime | None

@@ -71,6 +71,11 @@ class CachePolicy:
         return midnight.timestamp() - now.timestamp()  # not the difference of wall times: clock changes count
 
 
+def kind_of(key: str) -> str:
+    """What kind of question a key is of: its `what`."""
+    return key.partition("?")[0].rpartition("/")[2]
+
+
 class CachedMarketData:
     """`MarketData`: Tradier behind the cache."""
 

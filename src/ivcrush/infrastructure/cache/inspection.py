@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from ivcrush.domain.errors import Ok, Result
+from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.infrastructure.cache.sqlite_cache import APPLICATION_ID, SCHEMA
 from ivcrush.infrastructure.database.connection import connect
 from ivcrush.infrastructure.database.failures import storage_failure, unusable
@@ -30,12 +30,23 @@ def inspect_cache(path: Path) -> Result[str]:
 
 def _described(connection: sqlite3.Connection, path: Path) -> Result[str]:
     """Raises sqlite3.DatabaseError."""
+    readable = is_of_this_version(connection, path)
+    if isinstance(readable, Err):
+        return readable
+    if not readable.value:
+        return Ok(f"{path}: of another version, the next run begins it anew")
+    replies, held_bytes = connection.execute(_TOTALS).fetchone()
+    return Ok(f"{path}: {replies} replies, {held_bytes / 1e6:.1f} MB")
+
+
+def is_of_this_version(connection: sqlite3.Connection, path: Path) -> Result[bool]:
+    """Whether the file's rows can be read; else a run begins it anew. Errors: DBERROR for another program's file.
+
+    Raises sqlite3.DatabaseError.
+    """
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application_id != APPLICATION_ID and tables > 0:
         return unusable(path, "another program's database", "name another CACHE_PATH", "foreign")
-    if application_id != APPLICATION_ID or version != SCHEMA:
-        return Ok(f"{path}: of another version, the next run begins it anew")
-    replies, held_bytes = connection.execute(_TOTALS).fetchone()
-    return Ok(f"{path}: {replies} replies, {held_bytes / 1e6:.1f} MB")
+    return Ok(application_id == APPLICATION_ID and version == SCHEMA)

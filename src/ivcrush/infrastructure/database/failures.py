@@ -30,7 +30,7 @@ _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def storage_failure(error: sqlite3.DatabaseError, path: Path) -> Err:
-    """DBERROR naming the path, what happened and what is needed; context `reason` and `path`.
+    """DBERROR naming the path, what happened and what is needed; context `reason`, `path` and `happened`.
 
     Raises the error again where it tells of a defect of ours.
     """
@@ -39,7 +39,7 @@ def storage_failure(error: sqlite3.DatabaseError, path: Path) -> Err:
     if known is None:
         raise error
     reason, happened, need = known
-    return err(ErrorCode.DBERROR, f"{path}: {happened} ({error}); {need}", reason=reason, path=str(path))
+    return unusable(path, f"{happened} ({error})", need, reason)
 
 
 def file_failure(error: OSError, path: Path) -> Err:
@@ -50,10 +50,9 @@ def file_failure(error: OSError, path: Path) -> Err:
         reason, need = "read_only", "a writable file in a writable directory is needed"
     else:
         reason, need = "cannot_open", "a local file in a directory is needed"
-    happened = error.strerror or type(error).__name__
-    return err(ErrorCode.DBERROR, f"{path}: {happened}; {need}", reason=reason, path=str(path))
+    return unusable(path, error.strerror or type(error).__name__, need, reason)
 
 
 def unusable(path: Path, happened: str, need: str, reason: str) -> Err:
     """DBERROR for a file that opens and still is not what this program keeps its data in."""
-    return err(ErrorCode.DBERROR, f"{path}: {happened}; {need}", reason=reason, path=str(path))
+    return err(ErrorCode.DBERROR, f"{path}: {happened}; {need}", reason=reason, path=str(path), happened=happened)

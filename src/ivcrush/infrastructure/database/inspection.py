@@ -33,7 +33,7 @@ def open_for_reading(path: Path) -> Result[Database]:
     Errors: DBERROR for a file that is missing, empty, unreadable, another program's or, with the reason
     `older_schema`, not migrated yet; CONFIG for a newer schema.
     """
-    opened = _opened(path)
+    opened = connect_for_reading(path)
     if isinstance(opened, Err):
         return opened
     connection = opened.value
@@ -53,7 +53,7 @@ def inspect_database(path: Path, *, read_for_s: float, monotonic: Callable[[], f
     Reading all pages takes about a second per GB cached and is given up after `read_for_s`. Errors: DBERROR, CONFIG,
     as `open_for_reading` but for an older schema; damage; a file that cannot be written or stays locked for a second.
     """
-    opened = _opened(path)
+    opened = connect_for_reading(path)
     if isinstance(opened, Err):
         return opened
     connection = opened.value
@@ -67,11 +67,14 @@ def inspect_database(path: Path, *, read_for_s: float, monotonic: Callable[[], f
     return described if refusal is None else refusal
 
 
-def _opened(path: Path) -> Result[sqlite3.Connection]:
-    """A reading connection to a file of this program, of whatever age."""
+def connect_for_reading(path: Path) -> Result[sqlite3.Connection]:
+    """A reading connection to a file of this program, sound or not, of this schema or an older one.
+
+    Errors: DBERROR for a file that is missing, empty, unreadable or another program's; CONFIG for a newer schema.
+    """
     try:
         if not os.path.lexists(path):
-            return unusable(path, "there is no database", "backfill makes one", "missing")
+            return unusable(path, "there is no database", "backfill or ivcrush database init makes one", "missing")
         refusal = refuse_by_size(path)
     except OSError as error:
         return file_failure(error, path)
@@ -111,7 +114,12 @@ def _refuse_older(connection: sqlite3.Connection, path: Path) -> Err | None:
     version = schema_version(connection)
     if version == len(MIGRATIONS):
         return None
-    return unusable(path, f"schema {version} of {len(MIGRATIONS)}", "the next run migrates it", OLDER_SCHEMA)
+    return unusable(
+        path,
+        f"schema {version} of {len(MIGRATIONS)}",
+        "the next run or ivcrush database init migrates it",
+        OLDER_SCHEMA,
+    )
 
 
 def _described(
@@ -127,7 +135,7 @@ def _described(
         return read
     size_mb = path.stat().st_size / 1e6
     age = "" if version == len(MIGRATIONS) else f" of {len(MIGRATIONS)}, the next run migrates it"
-    return Ok("; ".join((f"{path}: {size_mb:.1f} MB, schema {version}{age}", read.value, *_remarks(connection, path))))
+    return Ok("; ".join((f"{path}: {size_mb:.1f} MB, schema {version}{age}", read.value, *remarks(connection, path))))
 
 
 def _read_through(
@@ -149,8 +157,8 @@ def _read_through(
     return Ok("sound")
 
 
-def _remarks(connection: sqlite3.Connection, path: Path) -> tuple[str, ...]:
-    """What is worth knowing and stops nobody."""
+def remarks(connection: sqlite3.Connection, path: Path) -> tuple[str, ...]:
+    """What is worth knowing and stops nobody. Raises sqlite3.DatabaseError."""
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     rollback = () if mode == "wal" else (f"warning: journal mode {mode}, the next run makes it WAL",)
     risky = sqlite3.sqlite_version_info < _FIXED_SQLITE

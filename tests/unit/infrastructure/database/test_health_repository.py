@@ -92,9 +92,17 @@ def test_coverage_counts_companies_that_report_in_these_days_and_their_past_move
 
 def test_the_state_of_a_quota_names_when_the_next_call_is_free(database: Database) -> None:
     quota = DailyQuota(database)
-    assert quota.state("alpha_vantage", 2, FRIDAY) == Ok(QuotaState(2, 2, None))
+    assert quota.state("alpha_vantage", 2, FRIDAY) == Ok(QuotaState(2, 2, None, 0, None))
     quota.take("alpha_vantage", 2, FRIDAY)
-    assert quota.state("alpha_vantage", 2, FRIDAY) == Ok(QuotaState(1, 2, None))
+    assert quota.state("alpha_vantage", 2, FRIDAY) == Ok(QuotaState(1, 2, None, 1, None))
     quota.take("alpha_vantage", 2, FRIDAY)
     free_at = FRIDAY + timedelta(days=1, minutes=1)  # the minute counts until it lies wholly outside the day
-    assert quota.state("alpha_vantage", 2, FRIDAY) == Ok(QuotaState(0, 2, free_at))
+    assert quota.state("alpha_vantage", 2, FRIDAY) == Ok(QuotaState(0, 2, free_at, 2, None))
+
+
+def test_a_providers_own_refusal_leaves_no_call_and_is_told(database: Database) -> None:
+    quota = DailyQuota(database)
+    quota.take("alpha_vantage", 25, FRIDAY)
+    quota.exhausted("alpha_vantage", FRIDAY)
+    midnight = datetime(2026, 5, 16, 4, tzinfo=UTC)  # in New York
+    assert quota.state("alpha_vantage", 25, FRIDAY) == Ok(QuotaState(0, 25, midnight, 1, FRIDAY))

@@ -79,11 +79,18 @@ class DailyQuota:
         found = self._database.rows(_COUNTED, _window(provider, now), _parse_minute)
         if isinstance(found, Err):
             return found
-        closed = _closed(provider, limit, found.value, now)
+        minutes = found.value
+        closed = _closed(provider, limit, minutes, now)
         free_at = None if closed is None else closed.error.about("free_at")
-        if free_at is not None:
-            return Ok(QuotaState(0, limit, parse_utc_text(free_at)))
-        return Ok(QuotaState(_left(limit, found.value), limit, None))
+        return Ok(
+            QuotaState(
+                left=_left(limit, minutes) if free_at is None else 0,
+                limit=limit,
+                next_at=None if free_at is None else parse_utc_text(free_at),
+                used=_used(minutes),
+                refused_at=max(_refusals(minutes), default=None),
+            )
+        )
 
 
 class ProviderAllowance:
@@ -118,14 +125,21 @@ def _parse_minute(row: Row) -> _Minute:
     return _Minute(parse_utc_text(minute), used, None if refused_at is None else parse_utc_text(refused_at))
 
 
+def _used(minutes: Sequence[_Minute]) -> int:
+    return sum(minute.used for minute in minutes)
+
+
 def _left(limit: int, minutes: Sequence[_Minute]) -> int:
-    return max(0, limit - sum(minute.used for minute in minutes))
+    return max(0, limit - _used(minutes))
+
+
+def _refusals(minutes: Sequence[_Minute]) -> list[datetime]:
+    return [minute.refused_at for minute in minutes if minute.refused_at is not None]
 
 
 def _closed(provider: str, limit: int, minutes: Sequence[_Minute], now: datetime) -> Err | None:
     """Why no call is left, or None."""
-    refusals = [minute.refused_at for minute in minutes if minute.refused_at is not None]
-    reopens_at = max((_next_midnight(refusal) for refusal in refusals), default=now)
+    reopens_at = max((_next_midnight(refusal) for refusal in _refusals(minutes)), default=now)
     if reopens_at > now:
         return _spent(f"{provider}: the provider says that the day's calls are spent", reopens_at)
     if _left(limit, minutes) > 0:
@@ -142,7 +156,7 @@ def _next_midnight(moment: datetime) -> datetime:
 
 def _frees_at(limit: int, minutes: Sequence[_Minute], now: datetime) -> datetime:
     """When enough of the oldest minutes have left the day for one call."""
-    used = sum(minute.used for minute in minutes)
+    used = _used(minutes)
     for minute in minutes:
         used -= minute.used
         if used < limit:
