@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ivcrush import __version__
 from tests.conftest import PROJECT
 
 # The program as pip's `ivcrush` starts it; the parsed entry point is held to it below.
@@ -78,6 +79,7 @@ def test_the_wheel_holds_both_packages_the_ivcrush_program_and_nothing_of_the_wo
     (information,) = site.glob("ivcrush-*.dist-info")
     assert (information / "entry_points.txt").read_text() == "[console_scripts]\nivcrush = ivcrush.cli.main:main\n"
     assert (site / "ivcrush/py.typed").is_file()
+    assert f"\nVersion: {__version__}\n" in (information / "METADATA").read_text()
 
 
 def test_the_demonstration_of_an_installed_wheel_keeps_its_files_in_the_users_private_directories(
