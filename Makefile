@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-input
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check check-static format bench accuracy dialect kill lock clean
+.PHONY: help demo test check check-static format bench accuracy dialect kill lock clean install-service uninstall-service
 
 help:
 	@echo "make demo      backfill and analyse AAPL and a few others on the embedded simulated market: no key, no network"
@@ -18,6 +18,8 @@ help:
 	@echo "make kill      the commands killed at random moments, KILLS=300 times: nothing lost, doubled or torn"
 	@echo "make format    put the code into its form"
 	@echo "make lock      renew requirements/*.txt"
+	@echo "sudo make install-service    the program into /opt/ivcrush, its units into systemd; again: upgrade"
+	@echo "sudo make uninstall-service  removes them; settings, keys, database and results stay"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
@@ -81,6 +83,13 @@ lock: $(BIN)/python
 	@$(UV) --upgrade --extra dev -c requirements/core.txt pyproject.toml -o requirements/dev.txt
 	@$(UV) --upgrade --extra dialect -c requirements/dev.txt pyproject.toml -o requirements/dialect.txt
 	@$(UV) --upgrade --extra oracle -c requirements/dev.txt pyproject.toml -o requirements/oracle.txt
+
+# PYTHON=… and DESTDIR=… given to make reach the scripts.
+install-service:
+	@deploy/install.sh
+
+uninstall-service:
+	@deploy/uninstall.sh
 
 clean:
 	rm -rf .venv .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis
