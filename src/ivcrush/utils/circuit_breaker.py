@@ -46,7 +46,8 @@ class CircuitBreaker:
         """Runs the operation if requests pass, and learns from what it returns.
 
         `is_sick` is None for an outcome that says nothing of the provider. `Ok` holds whatever the operation returned,
-        errors included. Errors: EXTERNAL where the breaker let nothing pass.
+        errors included. Errors: EXTERNAL where the breaker let nothing pass (context `breaker`: its state, `wait_s`:
+        seconds after which asking again makes sense).
         """
         probing = self._enter()
         if isinstance(probing, Err):
@@ -74,7 +75,8 @@ class CircuitBreaker:
                 self._state = BreakerState.HALF_OPEN
                 return True
             when = f"for another {left_s:.0f} s" if left_s > 0 else "until its trial request is answered"
-            return err(ErrorCode.EXTERNAL, f"{self._name}: down, not asked {when}", breaker=self._state)
+            wait_s = f"{left_s if left_s > 0 else self._recovery_s:.3f}"
+            return err(ErrorCode.EXTERNAL, f"{self._name}: down, not asked {when}", breaker=self._state, wait_s=wait_s)
 
     def _abandon_probe(self) -> None:
         with self._lock:

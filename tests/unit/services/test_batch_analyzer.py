@@ -225,3 +225,31 @@ async def test_no_more_rows_are_under_way_than_allowed(desk: Desk) -> None:
     desk.market.set_switches(Switches(latency_ms=20))
     await finished(desk.run(MAX_CONCURRENT_REQUESTS="50"), rows, at_once=2)
     assert int(str(desk.market.stats()["max_in_flight"])) <= 6  # two companies of three chains each
+
+
+@pytest.mark.parametrize(
+    ("failing", "fate", "asked"),
+    [
+        (range(5, 6), ["done"] * 4 + ["EXTERNAL"] + ["done"] * 3, 8),
+        (range(5, 20), ["done"] * 4 + ["EXTERNAL"] * 4, 6),
+        (range(1, 20), ["EXTERNAL"] * 8, 1),
+    ],
+    ids=["back by then", "still away", "never there"],
+)
+async def test_rows_that_a_breaker_turned_away_are_asked_about_once_more(
+    desk: Desk, failing: range, fate: list[str], asked: int
+) -> None:
+    rows = rows_of(desk, 8)
+    await with_history(desk, rows)
+    desk.market.set_switches(Switches(faults=tuple(FaultRule("503", path="expirations", nth=n) for n in failing)))
+    run = desk.run(CIRCUIT_BREAKER_FAILURE_THRESHOLD="1", CIRCUIT_BREAKER_RECOVERY_TIMEOUT="0.2")
+    started = run.batch.start(Batch("analyze-batch", tuple(rows), 1, continue_on_error=True), "run-1")
+    assert isinstance(started, Ok)
+    told: list[RowOutcome] = []
+    before = desk.asked("/options/expirations")
+    outcome = await run.batch.run(started.value, told.append)
+    assert codes(outcome) == fate
+    assert sorted(row.label for row in told) == sorted(row.label for row in rows)
+    assert {row.label: row.answer for row in told} == {row.label: row.answer for row in outcome.rows}
+    assert desk.asked("/options/expirations") - before == asked
+    assert stored(desk, "SELECT count(*) FROM batch_items WHERE analysis IS NOT NULL") == [(fate.count("done"),)]

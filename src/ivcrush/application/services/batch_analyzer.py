@@ -7,7 +7,7 @@ requests and gives the same answer however many are under way.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -89,17 +89,15 @@ class StartedBatch:
 
 @dataclass(slots=True)
 class _Going:
-    """A run under way; `stopped` is why no further row is begun."""
+    """A run under way; `stopped` is why no further row is begun, `turned_away` are rows that nobody was asked about."""
 
     started: StartedBatch
     ground: Result[Ground]
     outcomes: dict[int, RowOutcome]
     told: Callable[[RowOutcome], None]
+    positions: Iterator[int]
     stopped: AppError | None = None
-    positions: Iterator[int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.positions = iter(self.started.left)
+    turned_away: list[int] = field(default_factory=list)
 
 
 class BatchAnalyzer:
@@ -108,11 +106,20 @@ class BatchAnalyzer:
     `conditions` is whatever beside the rows makes two runs the same question; `now` is the real clock.
     """
 
-    def __init__(self, analyzer: Analyzer, store: BatchStore, *, conditions: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        analyzer: Analyzer,
+        store: BatchStore,
+        *,
+        conditions: str,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._analyzer = analyzer
         self._store = store
         self._conditions = conditions
         self._now = now
+        self._sleep = sleep
 
     def start(self, batch: Batch, run_id: str) -> Result[StartedBatch]:
         """Note the run and its rows, or take up the one that was cut under its own number. Errors: DBERROR."""
@@ -154,8 +161,9 @@ class BatchAnalyzer:
             common = Ok(ground)
         elif tickers:
             common = await self.ground(tickers)
-        going = _Going(started, common, outcomes, told)
-        await together(self._work(going) for _ in range(min(started.batch.concurrency, len(asked))))
+        going = _Going(started, common, outcomes, told, iter(started.left))
+        await self._through(going)
+        await self._through_again(going)
         return BatchOutcome(started.run_id, tuple(outcomes[position] for position in range(len(rows))))
 
     def end(self, outcome: BatchOutcome, exit_code: int) -> Result[None]:
@@ -172,6 +180,32 @@ class BatchAnalyzer:
                 kept[position] = answer(document.value)
         return Ok(kept)
 
+    async def _through(self, going: _Going) -> None:
+        batch = going.started.batch
+        await together(self._work(going) for _ in range(min(batch.concurrency, len(batch.rows))))
+
+    async def _through_again(self, going: _Going) -> None:
+        """Once more the rows that a provider's breaker turned away, once it lets a request through.
+
+        Who was under way when it opened is chance; a row's fate shall not be. Where nothing has worked at all, the
+        provider is down, and nobody waits for it.
+        """
+        rejected, going.turned_away = going.turned_away, []
+        if not rejected:
+            return
+        if not any(isinstance(outcome.answer, Ok) for outcome in going.outcomes.values()):
+            for position in rejected:
+                going.told(going.outcomes[position])
+            return
+        wait_s = max(_wait_s(going.outcomes[position]) for position in rejected)
+        _log.warning("%d rows were not asked about while a provider was down; again in %.0f s", len(rejected), wait_s)
+        await self._sleep(wait_s)
+        for part in (rejected[:1], rejected[1:]):  # the first one alone: a breaker on trial lets nobody else through
+            going.positions = iter(part)
+            await self._through(going)
+        for position in going.turned_away:
+            going.told(going.outcomes[position])
+
     async def _work(self, going: _Going) -> None:
         """One row after the other, as long as there are some; as many of these run as rows may be under way."""
         batch = going.started.batch
@@ -185,10 +219,11 @@ class BatchAnalyzer:
             going.outcomes[position] = outcome
             if isinstance(outcome.answer, Err) and _ends(outcome.answer.error, batch) and going.stopped is None:
                 going.stopped = outcome.answer.error
-            going.told(outcome)
-            await asyncio.sleep(
-                0
-            )  # rows that the cache answers wait for nothing: signals have to be heard all the same
+            if going.stopped is None and _turned_away(outcome):
+                going.turned_away.append(position)
+            else:
+                going.told(outcome)
+            await asyncio.sleep(0)  # a row that the cache answers waits for nothing: signals have to be heard
 
     async def _done(self, going: _Going, position: int) -> Result[Answer]:
         """The row's answer, kept before anyone hears of it."""
@@ -206,6 +241,15 @@ class BatchAnalyzer:
         if isinstance(question, Err):
             return question
         return ground if isinstance(ground, Err) else await self._analyzer.analysis(question.value, ground.value)
+
+
+def _turned_away(outcome: RowOutcome) -> bool:
+    return isinstance(outcome.answer, Err) and outcome.answer.error.about("breaker") is not None
+
+
+def _wait_s(outcome: RowOutcome) -> float:
+    told = outcome.answer.error.about("wait_s") if isinstance(outcome.answer, Err) else None
+    return 0.0 if told is None else float(told)
 
 
 def _ends(error: AppError, batch: Batch) -> bool:
