@@ -269,3 +269,16 @@ def test_a_rerun_costs_next_to_nothing(desk: Desk) -> None:
     again = json.loads(batch(desk, 10).out)["summary"]
     assert again["requests"] == 0
     assert again["cache_hits"] >= 10 * 4
+
+
+def test_a_run_whose_report_could_not_be_delivered_is_taken_up_and_asks_nothing(desk: Desk) -> None:
+    arguments = ("--earnings-file", str(calendar(desk, 5)), "--format", "json", "--as-of", AS_OF.isoformat())
+    with Path("/dev/full").open("wb") as full:
+        failed = desk.process("analyze_batch.py", *arguments, stdout=full)
+        failed.communicate()
+    assert failed.returncode == 74
+    before = desk.market.stats()["requests"]
+    summary = json.loads(batch(desk, 5).out)["summary"]
+    assert (summary["resumed"], summary["analysed"]) == (5, 5)
+    assert desk.market.stats()["requests"] == before
+    assert stored(desk, "SELECT complete FROM batch_runs") == [(1,)]

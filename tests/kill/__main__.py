@@ -39,7 +39,7 @@ class Tally:
         self._wanted = wanted
         self.kills = 0
         self.kills_by_script: Counter[str] = Counter()
-        self.series = self.hot = self.untold = self.unreported = self.violations = 0
+        self.series = self.hot = self.untold = self.violations = 0
 
     def next_series(self) -> int | None:
         """The number of the next series, None when there is none or enough was killed."""
@@ -54,7 +54,6 @@ class Tally:
             self.kills_by_script[bench.scenario.script] += series.kills
             self.hot += series.hot
             self.untold += series.untold
-            self.unreported += series.unreported
             self.violations += len(series.problems)
             sys.stdout.write(f"{title}: {series.kills} kills, {len(series.problems)} violations\n")
             for problem in series.problems:
@@ -76,8 +75,7 @@ def main() -> int:
             worker.result()
     sys.stdout.write(
         f"{tally.kills} kills in {tally.series} series ({_shares(tally)}): "
-        f"{tally.hot} left a write-ahead log to recover, {tally.untold} fell between a commit and its line, "
-        f"{tally.unreported} between the end of a run and its report\n"
+        f"{tally.hot} left a write-ahead log to recover, {tally.untold} fell between a commit and its line\n"
         f"{tally.violations} violations, {time.monotonic() - began:.0f} s, seed {options.seed}\n"
     )
     return 1 if tally.violations else 0

@@ -94,6 +94,7 @@ async def execute(request: Request, container: Container, style: Style) -> Outco
         pieces=render_batch(batch_report(ranked(ran.value.answers), failures, ran.value.facts), style),
         code=ran.value.code,
         messages=(*request.remarks, *stderr_lines(ran.value.failures), *closing_lines(ran.value)),
+        delivered=ran.value.end,
     )
 
 

@@ -5,7 +5,7 @@ Knows neither where the rows come from nor which of them matter to whom.
 
 import logging
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from ivcrush.application.documents import RunFacts
@@ -31,12 +31,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A batch that went to its end: what came of the rows, its exit code, and what it cost."""
+    """A batch that went to its end: what came of the rows, its exit code, and what it cost.
+
+    `end` notes that it is over. Who calls it before the report is delivered loses what a kill in between could resume.
+    """
 
     answers: tuple[Answer, ...]
     failures: tuple[TickerFailure, ...]
     code: Exit
     facts: RunFacts
+    end: Callable[[], None]
 
 
 def refused(error: AppError) -> Outcome:
@@ -75,9 +79,6 @@ async def run_batch(
     failures = tuple(TickerFailure(row.label, row.answer.error) for row in outcome.rows if isinstance(row.answer, Err))
     blemishes = [failure.error for failure in failures if failure.error.code not in expected]
     code = _code(answers, blemishes, whole=expected != ())
-    ended = container.batch.end(outcome, code)
-    if isinstance(ended, Err):  # the rows are kept; that the run is over is not, so the next one takes it up
-        _log.warning("run %s: its end is not kept: %s", outcome.run_id, ended.error)
     usage = container.usage
     facts = RunFacts(
         run_id=outcome.run_id,
@@ -89,7 +90,7 @@ async def run_batch(
         elapsed_s=container.clock.monotonic() - begun,
         resumed=len(started.value.kept),
     )
-    return Ok(Ran(answers, failures, code, facts))
+    return Ok(Ran(answers, failures, code, facts, end=lambda: _end(outcome, code, container)))
 
 
 def closing_lines(ran: Ran) -> Iterator[str]:
@@ -100,6 +101,12 @@ def closing_lines(ran: Ran) -> Iterator[str]:
     if ran.code is Exit.STORAGE or any(failure.error.code is ErrorCode.SKIPPED for failure in ran.failures):
         total = len(ran.answers) + len(ran.failures)
         yield f"{len(ran.answers)} of {total} rows are done and kept; the same command goes on from there"
+
+
+def _end(outcome: BatchOutcome, code: Exit, container: Container) -> None:
+    ended = container.batch.end(outcome, code)
+    if isinstance(ended, Err):  # the rows are kept; that the run is over is not, so the next one takes it up
+        _log.warning("run %s: its end is not kept: %s", outcome.run_id, ended.error)
 
 
 def _tell_what_comes(started: StartedBatch, container: Container) -> Result[None]:

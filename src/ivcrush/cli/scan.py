@@ -141,6 +141,7 @@ def _told(scanned: Scanned, facts: ScanFacts, elapsed_s: float, style: Style) ->
         pieces=render_batch(report, style),
         code=shown.code,
         messages=(*remarks, *stderr_lines(failures), *closing_lines(shown)),
+        delivered=ran.end,
     )
 
 

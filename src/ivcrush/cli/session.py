@@ -16,7 +16,7 @@ from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ivcrush.cli.command import Command, Examination, InputError, Operation, Outcome, Style, UsageError, required
 from ivcrush.cli.demo import DEMO_AS_OF, demo_market
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ivcrush.health_container import HealthContainer
     from ivcrush.operations_container import OperationsContainer
 
+T = TypeVar("T")
 _Load = Callable[[Collection[Provider]], AppSettings]  # raises ConfigurationError
 _KEY_NAMES = ("TRADIER_API_KEY", "ALPHA_VANTAGE_KEY")
 _log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ def _run(command: Command | Examination | Operation, arguments: argparse.Namespa
             container = _opened(load, command.needed_keys(prepared), options, arguments.log_level)
             if isinstance(container, Err):
                 return _fail(container.error)
-            outcome = _interruptible(lambda: _executed(command, prepared, container.value, style))
+            return _interruptible(lambda: _executed(command, prepared, container.value, style, output.value))
     return outcome if isinstance(outcome, Exit) else _deliver(outcome, output.value, style)
 
 
@@ -170,18 +171,19 @@ async def _operated(operation: Operation, prepared: Any, operations: "Operations
         raise
 
 
-async def _executed(command: Command, prepared: Any, container: Container, style: Style) -> Outcome:
+async def _executed(command: Command, prepared: Any, container: Container, style: Style, output: Path | None) -> int:
+    """The work and the delivery of its result, with the database open till the end: some note that it was delivered."""
     try:
-        return await command.execute(prepared, container, style)
+        return _deliver(await command.execute(prepared, container, style), output, style)
     finally:
         await container.aclose()
 
 
-def _interruptible(work: Callable[[], Coroutine[Any, Any, Outcome]]) -> Outcome | Exit:
+def _interruptible(work: Callable[[], Coroutine[Any, Any, T]]) -> T | Exit:
     """Run to the end, or to the first SIGINT or SIGTERM; a second one ends the process at once."""
     received: list[int] = []
 
-    async def guarded() -> Outcome:
+    async def guarded() -> T:
         task = asyncio.current_task()
         assert task is not None
 
@@ -208,6 +210,7 @@ def _deliver(outcome: Outcome, output: Path | None, style: Style) -> int:
     written = write_result(outcome.pieces, output)
     if isinstance(written, Err):
         return _fail(written.error)
+    outcome.delivered()
     shown = outcome.pieces and output is None and style.form == "table" and read_together()
     for message in () if shown else outcome.messages:  # the table has told them in the same window
         say(message)
