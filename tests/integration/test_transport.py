@@ -299,6 +299,15 @@ async def test_a_cancelled_request_passes_the_cancellation_on_and_leaves_the_tra
         assert isinstance(await transport.send(CLOCK), Ok)
 
 
+@pytest.mark.parametrize("act", [silence, reset, drip(DATA, 0.05)], ids=["silent", "reset", "drip"])
+async def test_a_place_whose_request_failed_serves_the_next_one(act: Act) -> None:
+    async with provider(act, answer(200, DATA), timeout_s=0.1, attempts=1) as (transport, server, _):
+        assert isinstance(await transport.send(CLOCK), Err)
+        assert isinstance(await transport.send(CLOCK), Ok)
+        assert isinstance(await transport.send(CLOCK), Ok)
+        assert len(server.requests) == 3
+
+
 async def test_an_outer_deadline_is_not_taken_for_ours() -> None:
     async with provider(silence) as (transport, _, _):
         with pytest.raises(TimeoutError):

@@ -171,7 +171,8 @@ class Transport:
         self._redact = redact
         self._allowance = allowance
         self._places = asyncio.Semaphore(bounds.max_concurrent)
-        self._http: httpx.AsyncClient | None = None
+        self._idle: list[httpx.AsyncClient] = []
+        self._verify: ssl.SSLContext | None = None
         self._ended: AppError | None = None
         self._last_sickness: AppError | None = None
         self._sent = 0
@@ -194,9 +195,8 @@ class Transport:
 
     async def aclose(self) -> None:
         """Closes the connections; the transport may be used again."""
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        while self._idle:
+            await self._idle.pop().aclose()
 
     async def _attempt(self, request: Request, verdicts: list[Verdict]) -> Ok[Reply] | Err | Retryable:
         """One request, or none where the breaker or the day's allowance forbids it; its verdict is appended."""
@@ -261,7 +261,15 @@ class Transport:
             return _passing(ErrorCode.EXTERNAL, f"connection failed ({type(fault).__name__})")
 
     async def _receive(self, request: Request) -> Answer | Verdict:
-        async with self._client().stream(
+        """By the client that was idle last: its connection is the likeliest to be open still."""
+        client = self._idle.pop() if self._idle else self._client()
+        try:
+            return await self._receive_by(client, request)
+        finally:
+            self._idle.append(client)
+
+    async def _receive_by(self, client: "httpx.AsyncClient", request: Request) -> Answer | Verdict:
+        async with client.stream(
             "POST" if request.form else "GET",
             self._endpoint.base_url.rstrip("/") + request.path,
             params=list(request.parameters),
@@ -301,20 +309,20 @@ class Transport:
         return AppError(error.code, f"{self._endpoint.host}: {line}", error.context)
 
     def _client(self) -> "httpx.AsyncClient":
-        if self._http is None:
-            import httpx
+        """A client with one connection; of several in one pool every request looks over all, for half its own time."""
+        import httpx
 
+        if self._verify is None:
             _calm_libraries()
-            together = self._bounds.max_concurrent
-            self._http = httpx.AsyncClient(
-                headers=[*self._endpoint.headers, ("Accept-Encoding", "gzip"), ("User-Agent", "ivcrush")],
-                timeout=None,  # noqa: S113  the total deadline is stricter than any of httpx's
-                follow_redirects=False,
-                trust_env=False,
-                verify=_trust(self._endpoint.base_url),
-                limits=httpx.Limits(max_connections=together, max_keepalive_connections=together),
-            )
-        return self._http
+            self._verify = _trust(self._endpoint.base_url)
+        return httpx.AsyncClient(
+            headers=[*self._endpoint.headers, ("Accept-Encoding", "gzip"), ("User-Agent", "ivcrush")],
+            timeout=None,  # noqa: S113  the total deadline is stricter than any of httpx's
+            follow_redirects=False,
+            trust_env=False,
+            verify=self._verify,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+        )
 
 
 def _calm_libraries() -> None:
@@ -336,9 +344,12 @@ def _sickness(outcome: tuple[Verdict, Answer | None]) -> bool | None:
     return None if answer is None and not verdict.sick else verdict.sick
 
 
-def _trust(base_url: str) -> bool | ssl.SSLContext:
+def _trust(base_url: str) -> ssl.SSLContext:
     """certifi's roots; for plain http on loopback an empty context, which trusts nobody and loads in no time."""
-    return True if urlsplit(base_url).scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    import httpx
+
+    https = urlsplit(base_url).scheme == "https"
+    return httpx.create_ssl_context(trust_env=False) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _tls_refusal(fault: BaseException | None) -> str | None:
