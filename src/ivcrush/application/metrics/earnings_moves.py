@@ -5,8 +5,8 @@ invented. Bars are not dividend-adjusted: a dividend going ex in a reaction sess
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
-from itertools import pairwise
+from datetime import date, timedelta
+from itertools import islice, pairwise
 from math import prod
 from statistics import median
 
@@ -99,13 +99,13 @@ def ex_earnings_volatility(
     closes = {bar.session: bar.close for bar in bars}
     window = _sessions_through(through, sessions + 1, calendar)
     ordinary = [
-        (age, session, np.log(closes[session] / closes[previous]))
+        (age, session, closes[session] / closes[previous])
         for age, (session, previous) in enumerate(pairwise(window))
         if session in closes and previous in closes and session not in reaction_sessions
     ]
     if len(ordinary) < MIN_ORDINARY_RETURNS:
         return None
-    returns = np.array([value for _, _, value in ordinary])
+    returns = np.log([ratio for _, _, ratio in ordinary])
     weights = np.exp2(-np.array([age for age, _, _ in ordinary]) / _VOLATILITY_HALF_LIFE)
     limit = _VOLATILITY_CLIP * 1.4826 * median(np.abs(returns).tolist())  # np.median would load numpy.ma
     clipped = np.clip(returns, -limit, limit) if limit > 0 else returns
@@ -179,10 +179,8 @@ def _flags(report: PastReport, calendar: MarketCalendar) -> tuple[str, ...]:
 
 def _sessions_through(last: date, count: int, calendar: MarketCalendar) -> list[date]:
     """The last `count` sessions up to a day, newest first."""
-    sessions = [calendar.session_on_or_before(last)]
-    while len(sessions) < count:
-        sessions.append(calendar.previous_session(sessions[-1]))
-    return sessions
+    days = (last - timedelta(age) for age in range((last - date.min).days))
+    return list(islice(filter(calendar.is_session, days), count))
 
 
 def _in_todays_shares(bar: DailyBar, splits: Sequence[Split]) -> DailyBar:
