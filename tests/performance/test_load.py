@@ -222,4 +222,4 @@ def test_batch_after_batch_nothing_more_is_held_in_memory(load: Load) -> None:
             grown = held() - before
     finally:
         tracemalloc.stop()
-    assert grown < 10 * 4_000  # a batch's five analyses alone hold forty times as much
+    assert grown < 10 * 4_000  # one analysis left behind in each would weigh more
