@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-input
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check check-static format bench accuracy dialect kill lock clean install-service uninstall-service
+.PHONY: help demo test check check-static format bench accuracy dialect kill faults lock clean install-service uninstall-service
 
 help:
 	@echo "make demo      backfill and analyse AAPL and a few others on the embedded simulated market: no key, no network"
@@ -16,6 +16,7 @@ help:
 	@echo "make accuracy  the figures of the estimates, against known truth and published tables"
 	@echo "make dialect   third-party clients read the simulated market"
 	@echo "make kill      the commands killed at random moments, KILLS=300 times: nothing lost, doubled or torn"
+	@echo "sudo make faults             every fault that the program must survive, those that need root included"
 	@echo "make format    put the code into its form"
 	@echo "make lock      renew requirements/*.txt"
 	@echo "sudo make install-service    the program into /opt/ivcrush, its units into systemd; again: upgrade"
@@ -74,6 +75,9 @@ dialect: .venv/dialect
 KILLS ?= 300
 kill: .venv/dev
 	@$(BIN)/python -m tests.kill --kills $(KILLS)
+
+faults: .venv/dev
+	@RUN_PRIVILEGED=1 $(BIN)/python -m pytest tests/faults
 
 UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 lock: $(BIN)/python
