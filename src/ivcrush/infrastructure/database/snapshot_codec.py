@@ -75,7 +75,8 @@ def _wire(value: object) -> object:
     if isinstance(value, Mapping):
         return [[_wire(key), _wire(item)] for key, item in value.items()]
     if _is_dataclass_instance(value):
-        return {name: _wire(getattr(value, name)) for name in _field_names(type(value))}
+        kind: Any = type(value)
+        return {name: _wire(getattr(value, name)) for name in _field_names(kind)}
     return _plain(value)
 
 
