@@ -9,6 +9,7 @@ import pytest
 from ivcrush.cli.arguments import DESCRIPTIONS, OPERATING, command_parser
 from ivcrush.cli.exit_codes import Exit
 from tests.conftest import PROJECT
+from tests.documents.tools import LONG_FLAGS
 
 DOCUMENTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])
 
@@ -22,7 +23,7 @@ def flags(parser: ArgumentParser) -> set[str]:
 
 FLAGS = set().union(*(flags(command_parser(command, command)) for command in DESCRIPTIONS))
 # Flags of other programs that the documents show.
-FOREIGN_FLAGS = {"--write", "--quick", "--as-of"}
+FOREIGN_FLAGS = {"--write", "--quick", "--as-of"}.union(*LONG_FLAGS.values())
 
 
 def named(pattern: str, text: str) -> set[str]:

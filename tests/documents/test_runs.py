@@ -1,0 +1,105 @@
+"""The harmless commands of the documents, really run: a folder of their own, the simulated market, no key, no network.
+
+Harmless is what asks no provider: the operating commands, help, versions, completion, and every line that hands a
+result to `jq`, which is then run over a result of the simulated market.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ivcrush.cli.arguments import OPERATING
+from tests.conftest import PROJECT
+from tests.documents.shell import fenced
+from tests.documents.test_commands import DOCUMENTS
+
+_PROGRAM = re.compile(r"(?:sudo )?(?:DB_PATH=\S+ )?(?:\S*/bin/)?ivcrush (?P<command>\S+)(?P<rest>[^|&;>]*)")
+_DOOR = re.compile(r"\.venv/bin/python scripts/(\w+)\.py")
+_ASKS_NOBODY = frozenset({*OPERATING, "--help", "--version"})
+_ANSWERS = {0, 1, 3}  # 1 and 3 have a document, too
+
+
+def _lines() -> dict[str, str]:
+    """The lines to run, each once, by where the first of its kind stands."""
+    found: dict[str, str] = {}
+    for document in DOCUMENTS:
+        for number, line in (*fenced(document.read_text(), "sh"), *_in_sentences(document.read_text())):
+            safe = _made_safe(line)
+            if safe is not None and safe not in found.values():
+                found[f"{document.name}:{number}"] = safe
+    return found
+
+
+def _in_sentences(text: str) -> Iterator[tuple[int, str]]:
+    """The commands of the program in backticks that a reader could type as they stand."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for code in re.findall(r"`((?:sudo )?ivcrush [^`]+)`", line):
+            if re.search(r"\bFILE\b|\bN\b|(?<!\\)\||…", code) is None:
+                yield number, code.replace("\\|", "|")  # as a table writes it
+
+
+def _made_safe(line: str) -> str | None:
+    """The line as a test may run it, None where it may not: paths of the folder, the simulated market, no `sudo`."""
+    typed = _DOOR.sub(lambda door: f"ivcrush {door.group(1).replace('_', '-')}", line)
+    found = _PROGRAM.match(typed)
+    if found is None or "&&" in typed:
+        return None
+    command, rest, after = found["command"], found["rest"], typed[found.end() :].strip()
+    to_jq = after.startswith("| jq ")
+    if not (to_jq or command in _ASKS_NOBODY or "--demo" in rest) or (after and not to_jq):
+        return None
+    takes_demo = command not in {"completion", "--help", "--version"} and "--demo" not in rest
+    here = re.sub(r"/(?:etc|var/lib|var/backups)/(?:private/)?(?:ivcrush/)?", "", rest).replace("$(date +%F)", "today")
+    return " ".join(f"ivcrush {command} {here.strip()} {'--demo' if takes_demo else ''} {after}".split())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a database, a run in it, and a backup under every name that a document restores."""
+    place = tmp_path_factory.mktemp("documents")
+    before = ("ivcrush analyze-batch --tickers AAPL --demo", "ivcrush backfill AAPL --demo")
+    for line in (*before, *(f"ivcrush database backup {name} --demo" for name in _restored())):
+        ran = _run(place, line)
+        assert ran.returncode in {0, 3}, (line, ran.stderr)
+    return place
+
+
+def _restored() -> set[str]:
+    return {line.split()[3] for line in _lines().values() if line.startswith("ivcrush database restore ")}
+
+
+def _run(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": str(folder), "LC_ALL": "C.UTF-8"}
+    return subprocess.run(
+        ["/bin/bash", "-o", "pipefail", "-c", line],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("where", _lines())
+def test_a_harmless_line_does_what_it_says(where: str, folder: Path) -> None:
+    line = _lines()[where]
+    if "| jq" in line and shutil.which("jq") is None:
+        pytest.skip("jq is not installed")
+    ran = _run(folder, line)
+    assert ran.returncode in (_ANSWERS if "| jq" in line or "health-check" in line else {0}), (line, ran.stderr)
+    assert ran.stdout.strip() or "| jq" in line, line
+    assert "jq: error" not in ran.stderr
+
+
+def test_the_documents_have_lines_to_run() -> None:
+    commands = {line.split()[1] for line in _lines().values()}
+    assert commands >= {"database", "cache", "quota", "runs"}
+    assert PROJECT not in (Path(word) for line in _lines().values() for word in line.split())
