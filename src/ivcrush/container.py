@@ -61,6 +61,19 @@ class Usage:
     cache_hits: int
 
 
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """The same in detail: by provider the requests sent and the repeats among them, and the cache's part.
+
+    A miss led to a request. `calls_left` of Alpha Vantage's day is None where the database did not tell.
+    """
+
+    requests: tuple[tuple[Provider, int, int], ...]
+    cache_hits: int
+    cache_misses: int
+    calls_left: int | None
+
+
 class Container:
     """Every part, made when it is first asked for; `open` before anything is spent, `aclose` at the end."""
 
@@ -69,7 +82,7 @@ class Container:
         self._settings = settings
         self._options = options
         self._database = database
-        self._transports: list[Transport] = []
+        self._transports: dict[Provider, Transport] = {}
 
     @classmethod
     def open(cls, settings: AppSettings, options: RunOptions, clock: Clock) -> "Result[Container]":
@@ -79,7 +92,7 @@ class Container:
 
     async def aclose(self) -> None:
         """Close connections, cache file and database, in that order."""
-        for transport in self._transports:
+        for transport in self._transports.values():
             await transport.aclose()
         if "cache" in self.__dict__:  # a run that asked nobody makes no cache file
             self.cache.close()
@@ -88,7 +101,19 @@ class Container:
     @property
     def usage(self) -> Usage:
         """Requests sent and replies that the cache gave instead."""
-        return Usage(sum(transport.counts.sent for transport in self._transports), self.cache.stats().hits)
+        return Usage(sum(transport.counts.sent for transport in self._transports.values()), self.cache.stats().hits)
+
+    @property
+    def spending(self) -> Spending:
+        """What that was made of, and what it leaves of the day's calls."""
+        cached = self.cache.stats() if "cache" in self.__dict__ else None  # a run that asked nobody makes no cache file
+        left = self.calls_left_today
+        return Spending(
+            requests=tuple((name, each.counts.sent, each.counts.repeated) for name, each in self._transports.items()),
+            cache_hits=0 if cached is None else cached.hits,
+            cache_misses=0 if cached is None else cached.loads,
+            calls_left=None if isinstance(left, Err) else left.value,
+        )
 
     @property
     def as_of(self) -> datetime:
@@ -130,7 +155,7 @@ class Container:
             resilience=self._resilience,
             redact=self.redact,
         )
-        self._transports.append(transport)
+        self._transports[Provider.TRADIER] = transport
         return CachedMarketData(TradierClient(transport), self.cache, self._policy(provider.base_url))
 
     @cached_property
@@ -147,7 +172,7 @@ class Container:
             redact=self.redact,
             allowance=ProviderAllowance(self.quota, Provider.ALPHA_VANTAGE, self.calls_a_day, self.clock.now),
         )
-        self._transports.append(transport)
+        self._transports[Provider.ALPHA_VANTAGE] = transport
         client = AlphaVantageClient(transport, provider.token, today=self._today)
         return CachedEarningsData(client, self.cache, self._policy(provider.base_url), today=self._today)
 

@@ -9,7 +9,7 @@ import msgspec
 from ivcrush.application.documents import Document, RunFacts, analysis_document, batch_report
 from ivcrush.application.ranking import answer, ranked
 from ivcrush.application.services.request_planner import ReportQuestion
-from ivcrush.cli.command import Outcome, Style, UsageError, required
+from ivcrush.cli.command import Outcome, Style, Tally, UsageError, required
 from ivcrush.cli.exit_codes import exit_of_run
 from ivcrush.cli.failures import labelled_failure, stderr_lines
 from ivcrush.cli.render.documents import render_batch, render_single
@@ -62,6 +62,10 @@ async def execute(questions: tuple[ReportQuestion, ...], container: Container, s
         pieces=pieces,
         code=exit_of_run(len(analyses), incomplete, [failure.error for failure in failures]),
         messages=stderr_lines(failures),
+        tally=Tally(
+            (("analysed", len(analyses)), ("failed", len(failures))),
+            tradeable=sum(analysis.tradeable for analysis in analyses),
+        ),
     )
 
 

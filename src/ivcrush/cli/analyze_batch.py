@@ -13,7 +13,7 @@ from ivcrush.application.documents import batch_report
 from ivcrush.application.ranking import ranked
 from ivcrush.application.services.batch_analyzer import Batch, BatchRow
 from ivcrush.application.services.request_planner import ReportQuestion
-from ivcrush.cli.batch_run import closed_day, closing_lines, refused, run_batch
+from ivcrush.cli.batch_run import closed_day, closing_lines, refused, run_batch, tallied
 from ivcrush.cli.command import Outcome, Style, UsageError, parsed, required
 from ivcrush.cli.earnings_csv import EarningsRow, read_earnings
 from ivcrush.cli.exit_codes import Exit
@@ -95,6 +95,7 @@ async def execute(request: Request, container: Container, style: Style) -> Outco
         code=ran.value.code,
         messages=(*request.remarks, *stderr_lines(ran.value.failures), *closing_lines(ran.value)),
         delivered=ran.value.end,
+        tally=tallied(ran.value.answers, ran.value.failures),
     )
 
 

@@ -89,7 +89,7 @@ def _fill(parser: argparse.ArgumentParser, command: str) -> None:
 def _add_operating(parser: argparse.ArgumentParser) -> None:
     """The common options, without those of analyses: what is looked after is looked after now."""
     _add_shared(parser)
-    parser.set_defaults(as_of=None, refresh=False)
+    parser.set_defaults(as_of=None, refresh=False, metrics_file=None)
 
 
 def _add_analyze(parser: argparse.ArgumentParser) -> None:
@@ -164,6 +164,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="analyse as of this moment: ISO 8601, New York time without an offset; nothing later is used",
     )
     common.add_argument("--refresh", action="store_true", help="ignore cached replies")
+    common.add_argument(
+        "--metrics-file", metavar="FILE", help="write figures of the run for Prometheus there, also of one that failed"
+    )
 
 
 def _add_shared(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

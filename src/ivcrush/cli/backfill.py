@@ -19,7 +19,7 @@ from ivcrush.application.services.history_needs import Standing
 from ivcrush.cli.analyze import unique_tickers
 from ivcrush.cli.backfill_report import BackfillReport, Row, plan_document, plan_line
 from ivcrush.cli.coming_reporters import MOST_DAYS, coming_reporters
-from ivcrush.cli.command import Outcome, Style, UsageError, parsed
+from ivcrush.cli.command import Outcome, Style, Tally, UsageError, parsed
 from ivcrush.cli.exit_codes import Exit, exit_of_run
 from ivcrush.cli.failures import EVERYBODY, stderr_lines
 from ivcrush.cli.locked import alone
@@ -124,7 +124,7 @@ async def execute(wanted: Wanted, container: Container, style: Style) -> Outcome
         results = await _complete_all(plan.value, wanted, container, as_of)
     report = _report(wanted, plan.value, calendar, results)
     text = render_rows(report.document(container, style), "tickers", style)
-    return Outcome((text,), _code(report), stderr_lines(report.failures))
+    return Outcome((text,), _code(report), stderr_lines(report.failures), tally=_tally(report))
 
 
 def _refused(error: AppError) -> Outcome:
@@ -240,6 +240,11 @@ def _report(
     listed = None if isinstance(calendar, Err) or calendar.value is None else calendar.value.reports
     caps = 0 if wanted.market_caps is None else len(wanted.market_caps.caps_millions)
     return BackfillReport(tuple(rows), tuple(failures), listed, caps)
+
+
+def _tally(report: BackfillReport) -> Tally:
+    skipped = sum(failure.error.code is ErrorCode.SKIPPED for failure in report.failures)
+    return Tally((("done", len(report.rows)), ("failed", len(report.failures) - skipped), ("skipped", skipped)))
 
 
 def _code(report: BackfillReport) -> Exit:

@@ -13,7 +13,7 @@ from ivcrush.application.ranking import Answer
 from ivcrush.application.services.analyzer import Ground
 from ivcrush.application.services.batch_analyzer import Batch, BatchOutcome, RowOutcome, StartedBatch
 from ivcrush.application.services.batch_estimate import estimate
-from ivcrush.cli.command import Outcome, Style
+from ivcrush.cli.command import Outcome, Style, Tally
 from ivcrush.cli.exit_codes import Exit, exit_of_run
 from ivcrush.cli.progress import Progress, duration_text
 from ivcrush.cli.streams import in_journal, say
@@ -91,6 +91,14 @@ async def run_batch(
         resumed=len(started.value.kept),
     )
     return Ok(Ran(answers, failures, code, facts, end=lambda: _end(outcome, code, container)))
+
+
+def tallied(answers: Sequence[Answer], failures: Sequence[TickerFailure], *, rejected: int | None = None) -> Tally:
+    """The rows by what came of them; `rejected` were left out on purpose, None where nobody is."""
+    skipped = sum(failure.error.code is ErrorCode.SKIPPED for failure in failures)
+    rows = (("analysed", len(answers)), ("failed", len(failures) - skipped), ("skipped", skipped))
+    left_out = () if rejected is None else (("rejected", rejected),)
+    return Tally(rows + left_out, tradeable=sum(answer.tradeable for answer in answers))
 
 
 def closing_lines(ran: Ran) -> Iterator[str]:

@@ -30,6 +30,15 @@ class Style:
     simulated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a run came to, for whoever watches many: `rows` by result, tradeable ones, `checks` by being healthy."""
+
+    rows: tuple[tuple[str, int], ...] = ()
+    tradeable: int | None = None
+    checks: tuple[tuple[str, bool], ...] = ()
+
+
 def nothing_more() -> None:
     """What most commands have left to do once their result is delivered."""
 
@@ -45,6 +54,7 @@ class Outcome:
     code: Exit
     messages: tuple[str, ...] = ()
     delivered: Callable[[], None] = nothing_more
+    tally: Tally | None = None
 
 
 class UsageError(Exception):

@@ -9,7 +9,7 @@ import argparse
 
 from ivcrush.application.documents import Document, Json, moment
 from ivcrush.application.services.health import CheckResult
-from ivcrush.cli.command import Outcome, Style
+from ivcrush.cli.command import Outcome, Style, Tally
 from ivcrush.cli.exit_codes import Exit
 from ivcrush.cli.render.health import render_health
 from ivcrush.health_container import HealthContainer
@@ -32,7 +32,11 @@ async def examine(container: HealthContainer, style: Style) -> Outcome:
         "healthy": report.healthy,
         "checks": checks,
     }
-    return Outcome((render_health(document, style),), Exit.DONE if report.healthy else Exit.NO_RESULT)
+    return Outcome(
+        pieces=(render_health(document, style),),
+        code=Exit.DONE if report.healthy else Exit.NO_RESULT,
+        tally=Tally(checks=tuple((check.name, check.healthy) for check in report.checks)),
+    )
 
 
 def _check_document(check: CheckResult) -> Document:

@@ -12,14 +12,14 @@ from ivcrush.utils.performance import track_performance
 from ivcrush.utils.text import printable
 
 
-def output_path(text: str | None) -> Result[Path | None]:
-    """The file that `--output` names, asked before anything is spent whether it can be written; None for stdout.
+def named_file(flag: str, text: str | None) -> Result[Path | None]:
+    """The file that a flag names, asked before anything is spent whether it can be written; None where none is named.
 
     Raises UsageError for what cannot be meant. Errors: DBERROR for a place that cannot be written.
     """
     if text is None:
         return Ok(None)
-    path, shown = Path(text), f"--output {printable(text)}".rstrip()
+    path, shown = Path(text), f"{flag} {printable(text)}".rstrip()
     if not text or path.is_dir():
         raise UsageError(f"{shown}: a file name is needed" + (", this is a directory" if text else ""))
     if not path.parent.is_dir():

@@ -16,7 +16,7 @@ from ivcrush.application.services.batch_analyzer import Batch, BatchRow
 from ivcrush.application.services.request_planner import ReportQuestion
 from ivcrush.application.services.scan import Rejection, Reporters, days_ahead
 from ivcrush.application.sieve import Wish, sieved, sort_field
-from ivcrush.cli.batch_run import Ran, closed_day, closing_lines, refused, run_batch
+from ivcrush.cli.batch_run import Ran, closed_day, closing_lines, refused, run_batch, tallied
 from ivcrush.cli.command import Outcome, Style, UsageError, parsed, required
 from ivcrush.cli.exit_codes import Exit, exit_of_run
 from ivcrush.cli.failures import labelled_failure, stderr_lines
@@ -142,6 +142,7 @@ def _told(scanned: Scanned, facts: ScanFacts, elapsed_s: float, style: Style) ->
         code=shown.code,
         messages=(*remarks, *stderr_lines(failures), *closing_lines(shown)),
         delivered=ran.end,
+        tally=tallied(kept, failures, rejected=len(rejected)),
     )
 
 

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ivcrush.cli.command import Command, Examination, InputError, Operation, Outcome, Style, UsageError, required
 from ivcrush.cli.demo import DEMO_AS_OF, demo_market
 from ivcrush.cli.exit_codes import Exit, exit_of
-from ivcrush.cli.output import output_path, write_result
+from ivcrush.cli.metrics_file import RunFigures, write_metrics
+from ivcrush.cli.output import named_file, write_result
 from ivcrush.cli.streams import in_journal, on_terminal, read_together, say
 from ivcrush.cli.timings import timing_lines
 from ivcrush.config.places import default_places, runs_from_checkout
@@ -33,6 +34,7 @@ from ivcrush.utils.logging import LogFormat, configure_logging
 from ivcrush.utils.own_thread import in_own_thread
 from ivcrush.utils.performance import PerformanceMonitor, monitored
 from ivcrush.utils.redaction import Redactor
+from ivcrush.utils.text import printable
 from ivcrush.utils.timezone import SystemClock, parse_as_of
 from ivcrush.utils.tracing import correlation_id, correlation_scope
 
@@ -42,50 +44,70 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _Load = Callable[[Collection[Provider]], AppSettings]  # raises ConfigurationError
+_Deliver = Callable[[Outcome], int]
 _KEY_NAMES = ("TRADIER_API_KEY", "ALPHA_VANTAGE_KEY")
 _log = logging.getLogger(__name__)
 
 
 def run(name: str, command: Command | Examination | Operation, arguments: argparse.Namespace) -> int:
     """The command `name`, whatever happens, as an exit code."""
-    with correlation_scope(), _timed(show=arguments.timings):
+    with correlation_scope(), _timed(show=arguments.timings) as monitor:
         _open_first_log(arguments.log_level)
-        try:
-            return _run(command, arguments)
-        except UsageError as error:
-            return _refuse(str(error), Exit.USAGE)
-        except InputError as error:
-            return _refuse(str(error), Exit.BAD_INPUT)
-        except ConfigurationError as error:
-            for problem in error.problems:
-                say(problem)
-            return Exit.STORAGE if error.storage_alone else Exit.CONFIGURATION
-        except Exception:  # noqa: BLE001  a defect of ours: the log gets the traceback, the user one line
-            _log.critical("defect in %s", name, exc_info=True)
-            return _refuse(
-                f"defect in ivcrush, report {correlation_id()}: see the log, or run again with --log-level DEBUG",
-                Exit.DEFECT,
-            )
+        figures = RunFigures(name, SystemClock())
+        code = _judged(name, command, arguments, figures)
+        written = write_metrics(figures, code, monitor.summary())
+        if isinstance(written, Err):
+            say(written.error.message)
+            return Exit.STORAGE if code == Exit.DONE else code
+        return code
+
+
+def _judged(
+    name: str, command: Command | Examination | Operation, arguments: argparse.Namespace, figures: RunFigures
+) -> int:
+    try:
+        return _run(command, arguments, figures)
+    except UsageError as error:
+        return _refuse(str(error), Exit.USAGE)
+    except InputError as error:
+        return _refuse(str(error), Exit.BAD_INPUT)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            say(problem)
+        return Exit.STORAGE if error.storage_alone else Exit.CONFIGURATION
+    except Exception:  # noqa: BLE001  a defect of ours: the log gets the traceback, the user one line
+        _log.critical("defect in %s", name, exc_info=True)
+        return _refuse(
+            f"defect in ivcrush, report {correlation_id()}: see the log, or run again with --log-level DEBUG",
+            Exit.DEFECT,
+        )
 
 
 @contextmanager
-def _timed(*, show: bool) -> Iterator[None]:
+def _timed(*, show: bool) -> Iterator[PerformanceMonitor]:
     """Operations are always timed, so that a slow one is told of in any run; the figures are shown where asked for."""
     with monitored(PerformanceMonitor()) as monitor:
         try:
-            yield
+            yield monitor
         finally:
             for line in timing_lines(monitor.summary()) if show else ():
                 say(line)
 
 
-def _run(command: Command | Examination | Operation, arguments: argparse.Namespace) -> int:
+def _run(command: Command | Examination | Operation, arguments: argparse.Namespace, figures: RunFigures) -> int:
+    metrics = named_file("--metrics-file", arguments.metrics_file)
+    if isinstance(metrics, Err):
+        return _fail(metrics.error)
+    if metrics.value is not None and arguments.output and Path(arguments.output).resolve() == metrics.value.resolve():
+        raise UsageError(f"--metrics-file {printable(arguments.metrics_file)}: is the file of --output too")
+    figures.file = metrics.value  # from here on it is written, whatever comes
     as_of = None if arguments.as_of is None else required("--as-of", parse_as_of(arguments.as_of))
     prepared = command.prepare(arguments)
-    output = output_path(arguments.output)
+    output = named_file("--output", arguments.output)
     if isinstance(output, Err):
         return _fail(output.error)
     style = Style(arguments.format, _colored(arguments, output.value), arguments.demo)
+    deliver = partial(_deliver, output=output.value, style=style, figures=figures)
     with _settings(arguments, as_of) as load:
         moment = DEMO_AS_OF if as_of is None and arguments.demo else as_of
         options = RunOptions(as_of=moment, refresh=arguments.refresh, simulated=arguments.demo)
@@ -101,8 +123,10 @@ def _run(command: Command | Examination | Operation, arguments: argparse.Namespa
             container = _opened(load, command.needed_keys(prepared), options, arguments.log_level)
             if isinstance(container, Err):
                 return _fail(container.error)
-            return _interruptible(lambda: _executed(command, prepared, container.value, style, output.value))
-    return outcome if isinstance(outcome, Exit) else _deliver(outcome, output.value, style)
+            return _interruptible(
+                lambda: _executed(command, prepared, container.value, style=style, deliver=deliver, figures=figures)
+            )
+    return outcome if isinstance(outcome, Exit) else deliver(outcome)
 
 
 @contextmanager
@@ -171,11 +195,14 @@ async def _operated(operation: Operation, prepared: Any, operations: "Operations
         raise
 
 
-async def _executed(command: Command, prepared: Any, container: Container, style: Style, output: Path | None) -> int:
+async def _executed(
+    command: Command, prepared: Any, container: Container, *, style: Style, deliver: _Deliver, figures: RunFigures
+) -> int:
     """The work and the delivery of its result, with the database open till the end: some note that it was delivered."""
     try:
-        return _deliver(await command.execute(prepared, container, style), output, style)
+        return deliver(await command.execute(prepared, container, style))
     finally:
+        figures.spending = container.spending
         await container.aclose()
 
 
@@ -205,8 +232,9 @@ def _interruptible(work: Callable[[], Coroutine[Any, Any, T]]) -> T | Exit:
         return Exit(128 + received[0])
 
 
-def _deliver(outcome: Outcome, output: Path | None, style: Style) -> int:
+def _deliver(outcome: Outcome, output: Path | None, style: Style, figures: RunFigures) -> int:
     """Write the result, then the messages; a result that cannot be written is a storage failure."""
+    figures.tally = outcome.tally
     written = write_result(outcome.pieces, output)
     if isinstance(written, Err):
         return _fail(written.error)

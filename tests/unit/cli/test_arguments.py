@@ -14,6 +14,7 @@ COMMON = {
     "refresh": False,
     "log_level": None,
     "timings": False,
+    "metrics_file": None,
 }
 
 

@@ -73,9 +73,10 @@ class DailyAllowance(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """What a run cost: requests sent, repeats among them."""
+    """What a run cost: requests sent, and how many of them were repeats of one that failed."""
 
     sent: int = 0
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +176,12 @@ class Transport:
         self._verify: ssl.SSLContext | None = None
         self._ended: AppError | None = None
         self._last_sickness: AppError | None = None
-        self._sent = 0
+        self._sent = self._repeated = 0
 
     @property
     def counts(self) -> RequestCounts:
         """What was sent so far."""
-        return RequestCounts(self._sent)
+        return RequestCounts(self._sent, self._repeated)
 
     @track_performance(name="request with waits and repeats")
     async def send(self, request: Request) -> Result[Reply]:
@@ -204,6 +205,7 @@ class Transport:
             if self._ended is not None:
                 return Err(self._ended)
             passed = await self._breaker.call(lambda: self._exchange(request, slot), _sickness)
+            self._repeated += slot.sent and bool(verdicts)
         if isinstance(passed, Err):
             return self._refused(passed)
         verdict, answer = passed.value
