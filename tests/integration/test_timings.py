@@ -25,7 +25,8 @@ def test_a_first_analysis_shows_each_kind_of_work_on_stderr_and_leaves_pure_json
     finished = desk.run("analyze", "AAPL", "--format", "json", "--timings")
     assert json.loads(finished.out)["ticker"] == "AAPL"
     counted = counts(finished)
-    assert counted["settings loading"] == counted["company backfill"] == counted["rendering and writing"] == 1
+    assert counted["settings loading"] == counted["backfill: one company"] == counted["rendering and writing"] == 1
+    assert counted["gathering: one company"] == counted["evaluation: one company"] == 1
     assert counted["request on the wire"] == counted["request with waits and repeats"] > 0
     assert counted["chain parsing"] >= 3
     assert {"cache file get", "cache file set", "database read", "database write"} <= counted.keys()
@@ -43,7 +44,7 @@ def test_each_repeat_of_a_request_is_on_the_wire_again(desk: Desk) -> None:
 def test_a_second_run_in_the_same_process_counts_from_nothing(desk: Desk) -> None:
     desk.run("backfill", "AAPL", "--timings")
     counted = counts(desk.run("backfill", "MSFT", "--timings"))
-    assert counted["company backfill"] == 1
+    assert counted["backfill: one company"] == 1
     assert counted["settings loading"] == 1
 
 

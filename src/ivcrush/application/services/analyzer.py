@@ -18,6 +18,7 @@ from ivcrush.application.metrics.session_clock import first_expiration, reaction
 from ivcrush.application.services.company_history import CompanyHistory, Past
 from ivcrush.application.services.quote_board import QuoteBoard
 from ivcrush.application.services.request_planner import ReportQuestion, RequestPlanner
+from ivcrush.application.services.severity import severity
 from ivcrush.application.services.together import together
 from ivcrush.domain.analysis import TickerAnalysis
 from ivcrush.domain.enums import SessionState, Timing
@@ -32,6 +33,7 @@ from ivcrush.domain.types import (
     Ticker,
     UnderlyingQuote,
 )
+from ivcrush.utils.performance import track_performance
 
 _DAYS_OF_DIVIDENDS = 200
 # The provider's clock and ours: beyond the first a warning, beyond the second nothing can be dated.
@@ -148,7 +150,7 @@ class Analyzer:
     async def analysis(self, question: ReportQuestion, ground: Ground) -> Result[TickerAnalysis]:
         """One company's answer, not kept. Errors: those of the providers and of the evaluation, DBERROR."""
         snapshot = await self._snapshot(question, ground)
-        analysis = snapshot if isinstance(snapshot, Err) else evaluate(snapshot.value)
+        analysis = snapshot if isinstance(snapshot, Err) else _evaluated(snapshot.value)
         if isinstance(analysis, Err):
             _log.info("%s not analysed: %s", question.ticker, analysis.error)
         return analysis
@@ -161,6 +163,7 @@ class Analyzer:
         saved = self._analyses.save_analysis(analysis.value, document, run_id, self._now())
         return saved if isinstance(saved, Err) else analysis
 
+    @track_performance(name="gathering: one company")
     async def _snapshot(self, question: ReportQuestion, ground: Ground) -> Result[MarketSnapshot]:
         """Everything one analysis needs; after it nothing awaits."""
         ticker = question.ticker
@@ -264,7 +267,9 @@ class Analyzer:
             if isinstance(answer, Err) and day in needed:
                 return answer
             if isinstance(answer, Err):
-                _log.warning("%s: the chain of %s is missing: %s", request.ticker, day, answer.error)
+                _log.log(
+                    severity(answer.error), "%s: the chain of %s is missing: %s", request.ticker, day, answer.error
+                )
         return Ok(tuple(answer.value for answer in answers if isinstance(answer, Ok)))
 
     def _stamp(self, quote: UnderlyingQuote, chains: Sequence[OptionChain], ground: Ground) -> datetime:
@@ -277,6 +282,12 @@ class Analyzer:
             made.append(quote.quoted_at.timestamp())
         latest = float(np.clip(max(made, default=0.0), now.timestamp(), (now + CLOCK_TOLERANCE).timestamp()))
         return datetime.fromtimestamp(latest, NEW_YORK)
+
+
+@track_performance(name="evaluation: one company", threshold_s=1.0)
+def _evaluated(snapshot: MarketSnapshot) -> Result[TickerAnalysis]:
+    """The evaluation, timed here because the calculators read no clock."""
+    return evaluate(snapshot)
 
 
 def _wanted(
