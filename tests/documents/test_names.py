@@ -94,6 +94,15 @@ def test_the_picture_shows_every_module_of_the_small_packages() -> None:
         assert modules - words == set(), f"{package}: not in the picture"
 
 
+def test_the_fields_of_a_log_line_are_those_that_the_program_writes() -> None:
+    section = _section(PROJECT / "docs/2.0_IMPLEMENTATION.md", "## Log and timings")
+    told = set(re.findall(r"`([a-z_]+)`", section.split("`LOG_FORMAT`")[0]))
+    calls = re.findall(r"extra=fields\((.*)\)", _source_text())
+    written = {name for call in calls for name in re.findall(r"(\w+)=", call)}
+    formatter = (SOURCE / "utils/logging.py").read_text()
+    assert told <= written | set(re.findall(r'yield "(\w+)"', formatter))
+
+
 @pytest.mark.parametrize("document", OPERATED, ids=lambda path: path.name)
 def test_a_unit_that_a_document_names_is_shipped(document: Path) -> None:
     shipped = {path.name for path in DEPLOY.rglob("*") if path.suffix in {".service", ".timer"}}
