@@ -192,6 +192,7 @@ async def _operated(operation: Operation, prepared: Any, operations: "Operations
     except asyncio.CancelledError:
         operations.stop()
         await asyncio.wait((working,))
+        working.exception()  # looked at, or asyncio tells of it on stderr: what gave up has said so
         raise
 
 
