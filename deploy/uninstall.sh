@@ -1,6 +1,6 @@
 #!/bin/sh
 # Removes what install.sh installed: sudo make uninstall-service
-# Settings, keys, database and results (/etc/ivcrush, /var/lib/ivcrush) stay, unless --purge is given.
+# Settings, keys, database, results (/etc/ivcrush, /var/lib/ivcrush) and edited units stay, unless --purge is given.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=${DESTDIR:-}
@@ -19,14 +19,19 @@ if [ -z "$root" ] && [ -d /run/systemd/system ]; then
     running=1
 fi
 
-for file in "$here"/*.timer "$here"/*.service; do
+for file in "$here"/*.timer "$here"/examples/*.timer "$here"/*.service; do # timers first: nothing starts meanwhile
     unit=$(basename -- "$file")
-    [ -e "$root/etc/systemd/system/$unit" ] || continue
-    case $running,$unit in
-        1,*@.service) systemctl stop "$(echo "$unit" | sed 's/@/@*/')" ;;
-        1,*) systemctl disable --quiet --now "$unit" ;;
-    esac
-    rm "$root/etc/systemd/system/$unit"
+    if [ -e "$root/etc/systemd/system/$unit" ]; then
+        case $running,$unit in
+            1,*.timer) systemctl disable --quiet --now "$unit" ;;
+            1,*@.service) systemctl stop "$(echo "$unit" | sed 's/@/@*/')" ;;
+            1,*) systemctl stop "$unit" ;;
+        esac
+        rm "$root/etc/systemd/system/$unit"
+    fi
+    if [ -n "$purge" ]; then
+        rm -rf "$root/etc/systemd/system/$unit.d" # what `systemctl edit` made
+    fi
 done
 rm -rf "$root/opt/ivcrush" "$root/opt/ivcrush.old" "$root/opt/ivcrush.new"
 if cmp -s "$here/as-service" "$root/usr/local/bin/ivcrush"; then # somebody else's command stays

@@ -209,9 +209,52 @@ def test_removing_with_purge_leaves_nothing_of_ours_and_everything_of_others(roo
         (root / path).touch()
     (root / "var/lib/ivcrush").symlink_to("private/ivcrush")
     (root / "etc/systemd/system/other.service").touch()
+    (root / "etc/systemd/system/ivcrush.service.d").mkdir()
+    (root / "etc/systemd/system/ivcrush.service.d/override.conf").touch()
     assert install(root, "uninstall.sh", "--purge").returncode == 0
     left = [str(path.relative_to(root)) for path in root.rglob("*") if path.is_symlink() or path.is_file()]
     assert left == ["etc/systemd/system/other.service"]
+
+
+# Where systemd runs: its directories and ours replaced for one process, and a systemctl that writes down its words.
+_RUNNING = r"""
+set -eu
+units=/etc/systemd/system
+for place in /run /opt /usr/local/bin "$units"; do mount -t tmpfs tmpfs "$place"; done
+mkdir -p /run/systemd/system /run/bin /opt/ivcrush "$units/ivcrush.service.d"
+cp "$DEPLOY"/*.timer "$DEPLOY"/*.service "$DEPLOY"/examples/ivcrush-daily.timer "$units"
+printf '#!/bin/sh\necho "$*" >>/run/told\n' >/run/bin/systemctl
+chmod 755 /run/bin/systemctl
+PATH=/run/bin:$PATH "$DEPLOY/uninstall.sh"
+cat /run/told
+ls "$units"
+"""
+
+
+def test_where_systemd_runs_timers_are_stopped_before_services_and_it_reads_its_units_anew(tmp_path: Path) -> None:
+    apart = ["unshare", "--mount", "--propagation", "private"]
+    if shutil.which("unshare") is None or os.geteuid() or not Path("/etc/systemd/system").is_dir():
+        pytest.skip("needs root, unshare (package util-linux) and a directory /etc/systemd/system")
+    if subprocess.run([*apart, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to make mounts")
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEPLOY": str(DEPLOY)}
+    finished = subprocess.run(
+        [*apart, "sh", "-c", _RUNNING], env=environment, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.splitlines()[1:] == [
+        "disable --quiet --now ivcrush-backfill.timer",
+        "disable --quiet --now ivcrush-health.timer",
+        "disable --quiet --now ivcrush-preclose.timer",
+        "disable --quiet --now ivcrush.timer",
+        "disable --quiet --now ivcrush-daily.timer",
+        "stop ivcrush-alert@*.service",
+        "stop ivcrush-backfill.service",
+        "stop ivcrush-health.service",
+        "stop ivcrush.service",
+        "daemon-reload",
+        "ivcrush.service.d",
+    ]
 
 
 def test_a_command_of_somebody_else_is_not_removed(root: Path) -> None:

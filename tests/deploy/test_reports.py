@@ -1,7 +1,6 @@
 """A run's result is kept under its minute in New York, and the latest one is found by its name."""
 
 import os
-import stat
 import subprocess
 from datetime import datetime
 from pathlib import Path
@@ -68,13 +67,3 @@ def test_a_form_that_does_not_exist_is_named(tmp_path: Path) -> None:
     finished = kept(tmp_path, "xml")
     assert finished.returncode == 78
     assert finished.stderr == "IVCRUSH_FORMAT=xml: table, json or csv is needed\n"
-
-
-def test_the_scripts_of_the_services_can_be_executed() -> None:
-    scripts = [
-        *(DEPLOY / "libexec").iterdir(),
-        *(DEPLOY / name for name in ("as-service", "install.sh", "uninstall.sh")),
-    ]
-    for script in scripts:
-        assert stat.S_IMODE(script.stat().st_mode) & 0o111 == 0o111, script
-        assert script.read_text().startswith("#!/bin/sh\n# ")

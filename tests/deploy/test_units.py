@@ -99,6 +99,21 @@ def test_the_program_understands_the_command_of_a_unit(unit: Path) -> None:
     assert program_parser().parse_args(arguments).command in {"scan", "backfill", "health-check"}
 
 
+@pytest.mark.parametrize("unit", WORKING, ids=lambda unit: unit.name)
+def test_with_the_example_of_metrics_every_unit_writes_a_file_of_its_own(unit: Path, tmp_path: Path) -> None:
+    example = DEPLOY / "examples/metrics.conf"
+    given = {name: value.replace("%N", unit.stem) for name, value in environment(example).items()}
+    _, *arguments = command(settings(unit)["ExecStart"][0], environment(unit) | given)
+    file = Path(program_parser().parse_args(arguments).metrics_file)
+    assert file == Path(f"/var/lib/prometheus/node-exporter/{unit.stem}.prom")
+    assert settings(example)["ReadWritePaths"] == [str(file.parent)]
+    merged = in_place(unit, tmp_path)
+    merged.write_text(merged.read_text() + "\n" + example.read_text())
+    rated = re.search(r"level for \S+: ([\d.]+)", systemd_analyze("security", "--offline=true", str(merged)).stdout)
+    assert rated is not None
+    assert float(rated[1]) <= WORST_EXPOSURE
+
+
 def test_the_settings_file_says_what_the_units_do_without_it() -> None:
     given = dict(line.split("=", 1) for line in example_lines(commented=False))
     without = {name: value for unit in WORKING for name, value in environment(unit).items()}
