@@ -165,7 +165,7 @@ def _aloud(line: str, *, tell: bool) -> None:
 
 async def _watched(started: StartedBatch, container: Container, ground: Ground | None) -> BatchOutcome:
     stream = sys.stderr
-    if stream is None:
+    if stream is None or in_journal():  # each row is in the log
         return await container.batch.run(started, _log_row, ground)
     terminal = stream.isatty()
     with Progress(len(started.left), stream=stream, terminal=terminal, timer=container.clock.monotonic) as progress:

@@ -42,6 +42,11 @@ class RunFigures:
     def __post_init__(self) -> None:
         self.begun, self.begun_s = self.clock.now(), self.clock.monotonic()
 
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the run began."""
+        return self.clock.monotonic() - self.begun_s
+
 
 def write_metrics(figures: RunFigures, code: int, timings: Sequence[OperationStatistics]) -> Result[None]:
     """Write the file, if one was asked for, with the exit code the run is about to end with. Errors: DBERROR."""
@@ -59,7 +64,7 @@ def metrics_lines(figures: RunFigures, code: int, timings: Sequence[OperationSta
     yield from _gauge(
         "run_success", "1 if the last run ended with exit code 0, else 0.", [(command, code == Exit.DONE)]
     )
-    ended, seconds = figures.clock.now(), figures.clock.monotonic() - figures.begun_s
+    ended, seconds = figures.clock.now(), figures.elapsed_s
     yield from _gauge("run_start_timestamp_seconds", "When it began.", [(command, figures.begun.timestamp())])
     yield from _gauge("run_end_timestamp_seconds", "When it ended.", [(command, ended.timestamp())])
     yield from _gauge("run_duration_seconds", "How long it took.", [(command, seconds)])

@@ -30,7 +30,7 @@ from ivcrush.config.settings import AppSettings, Faults, Provider
 from ivcrush.config.validation import ConfigurationError, load_settings
 from ivcrush.container import Container, RunOptions
 from ivcrush.domain.errors import AppError, Err, Ok, Result
-from ivcrush.utils.logging import LogFormat, configure_logging
+from ivcrush.utils.logging import LogFormat, configure_logging, fields
 from ivcrush.utils.own_thread import in_own_thread
 from ivcrush.utils.performance import PerformanceMonitor, monitored
 from ivcrush.utils.redaction import Redactor
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _Load = Callable[[Collection[Provider]], AppSettings]  # raises ConfigurationError
 _Deliver = Callable[[Outcome], int]
+_USEFUL = (Exit.DONE, Exit.PARTIAL)
 _KEY_NAMES = ("TRADIER_API_KEY", "ALPHA_VANTAGE_KEY")
 _log = logging.getLogger(__name__)
 
@@ -57,8 +58,9 @@ def run(name: str, command: Command | Examination | Operation, arguments: argpar
         code = _judged(name, command, arguments, figures)
         written = write_metrics(figures, code, monitor.summary())
         if isinstance(written, Err):
-            say(written.error.message)
-            return Exit.STORAGE if code == Exit.DONE else code
+            _tell(written.error.message, logging.ERROR)
+            code = Exit.STORAGE if code == Exit.DONE else code
+        _log.info("%s ended", name, extra=fields(exit_code=int(code), duration_s=round(figures.elapsed_s, 3)))
         return code
 
 
@@ -73,7 +75,7 @@ def _judged(
         return _refuse(str(error), Exit.BAD_INPUT)
     except ConfigurationError as error:
         for problem in error.problems:
-            say(problem)
+            _tell(problem, logging.ERROR)
         return Exit.STORAGE if error.storage_alone else Exit.CONFIGURATION
     except Exception:  # noqa: BLE001  a defect of ours: the log gets the traceback, the user one line
         _log.critical("defect in %s", name, exc_info=True)
@@ -229,7 +231,7 @@ def _interruptible(work: Callable[[], Coroutine[Any, Any, T]]) -> T | Exit:
     try:
         return asyncio.run(guarded())
     except asyncio.CancelledError:
-        say("interrupted; what was finished is kept")
+        _tell("interrupted; what was finished is kept", logging.WARNING)
         return Exit(128 + received[0])
 
 
@@ -241,8 +243,9 @@ def _deliver(outcome: Outcome, output: Path | None, style: Style, figures: RunFi
         return _fail(written.error)
     outcome.delivered()
     shown = outcome.pieces and output is None and style.form == "table" and read_together()
+    level = logging.INFO if outcome.code in _USEFUL else logging.ERROR
     for message in () if shown else outcome.messages:  # the table has told them in the same window
-        say(message)
+        _tell(message, level)
     return outcome.code
 
 
@@ -285,5 +288,13 @@ def _fail(error: AppError) -> int:
 
 
 def _refuse(message: str, code: Exit) -> int:
-    say(message)
+    _tell(message, logging.ERROR)
     return code
+
+
+def _tell(message: str, level: int) -> None:
+    """A line for people; in the journal an event like all others, with its priority and the run's number."""
+    if in_journal():
+        _log.log(level, "%s", message)
+    else:
+        say(message)

@@ -61,5 +61,12 @@ def read_together() -> bool:
 
 
 def in_journal() -> bool:
-    """Whether the system's journal keeps our stderr; the log goes there then, so nobody is told twice."""
-    return "JOURNAL_STREAM" in os.environ
+    """Whether the system's journal keeps our stderr; the log goes there then, so nobody is told twice.
+
+    The variable names the stream, because it is inherited by programs whose stderr goes elsewhere (systemd.exec(5)).
+    """
+    try:
+        stream = os.fstat(2)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"

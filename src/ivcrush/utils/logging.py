@@ -61,14 +61,15 @@ def configure_logging(
 ) -> Result[None]:
     """Send every logger's lines to stderr and to the file; calling again replaces what the last call set up.
 
-    `level` is for the file, and for stderr where it is the `journal`; elsewhere people read it: warnings, and no
-    traceback below DEBUG. What `terminal_level` names wins on stderr. Errors: DBERROR where the file cannot be opened;
-    stderr is set up all the same.
+    `level` is for the file, and for stderr where it is the `journal`, which is told each line's priority; elsewhere
+    people read it: warnings, and no traceback below DEBUG. What `terminal_level` names wins on stderr. Errors: DBERROR
+    where the file cannot be opened; stderr is set up all the same.
     """
     logging.raiseExceptions = False  # else a failing handler prints what it could not write, unredacted
     _remove_ours()
     shown = terminal_level or (level if journal else TERMINAL_LEVEL)
-    on_stderr = LineFormatter(log_format, redact, tracebacks=journal or shown == "DEBUG")
+    formatter = _JournalFormatter if journal else LineFormatter
+    on_stderr = formatter(log_format, redact, tracebacks=journal or shown == "DEBUG")
     _install(logging.StreamHandler(stderr), on_stderr, shown)
     for name in _QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -130,6 +131,16 @@ class LineFormatter(logging.Formatter):
         return printable(self._redact(text), limit)
 
 
+class _JournalFormatter(LineFormatter):
+    """Begins with the event's syslog priority, which the journal takes off the line and files it by (sd-daemon(3))."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next((number for level, number in _PRIORITIES if record.levelno >= level), _DEBUG_PRIORITY)
+        return f"<{priority}>{super().format(record)}"
+
+
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+_DEBUG_PRIORITY = 7
 _OWN_KEYS = frozenset({"time", "level", "logger", "correlation_id", "event", "exception", "stack"})
 
 

@@ -211,10 +211,23 @@ def test_a_terminal_sees_a_traceback_only_at_debug_and_the_file_always(
     assert "Traceback" in path.read_text()
 
 
+@pytest.mark.parametrize(
+    ("level", "priority"), [("debug", 7), ("info", 6), ("warning", 4), ("error", 3), ("critical", 2)]
+)
+def test_a_line_for_the_journal_begins_with_its_syslog_priority(level: str, priority: int) -> None:
+    journal, terminal = io.StringIO(), io.StringIO()
+    configure(journal, terminal_level="DEBUG")
+    getattr(log, level)("once")
+    assert re.match(rf"<{priority}>2\d{{3}}-.* event=once\n", journal.getvalue())
+    configure(terminal, terminal_level="DEBUG", journal=False)
+    getattr(log, level)("once")
+    assert terminal.getvalue().startswith("2")
+
+
 def test_configuring_again_replaces_and_doubles_no_line() -> None:
     first, second = io.StringIO(), io.StringIO()
     configure(first)
-    configure(second, log_format=LogFormat.JSON)
+    configure(second, log_format=LogFormat.JSON, terminal_level="INFO", journal=False)
     log.info("once", extra=fields(ticker="AAPL"))
     assert first.getvalue() == ""
     assert json.loads(second.getvalue())["ticker"] == "AAPL"

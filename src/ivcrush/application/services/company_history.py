@@ -12,6 +12,7 @@ from ivcrush.application.metrics.earnings_moves import ex_earnings_volatility
 from ivcrush.application.metrics.session_clock import reaction_session
 from ivcrush.application.services.history_backfill import HistoryBackfill
 from ivcrush.application.services.history_needs import OLDEST_BAR_SESSIONS, HistoryNeeds, Standing
+from ivcrush.application.services.severity import severity
 from ivcrush.domain.enums import Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result
 from ivcrush.domain.market_calendar import MarketCalendar
@@ -88,14 +89,14 @@ class CompanyHistory:
             fetched = await self._backfill.fetch(ticker, as_of, calendar, quarters=self._quarters, with_dividends=False)
             if isinstance(fetched, Ok) or fetched.error.code is ErrorCode.DBERROR:
                 return fetched if isinstance(fetched, Err) else Ok(())
-            _log.warning("%s: history not fetched: %s", ticker, fetched.error)
+            _log.log(severity(fetched.error), "%s: history not fetched: %s", ticker, fetched.error)
             flags = ("history_not_fetched",)
         if standing.lacks_bars:
             renewed = await self._backfill.renew(ticker, as_of, calendar)
             if isinstance(renewed, Err):
                 if renewed.error.code is ErrorCode.DBERROR:
                     return renewed
-                _log.warning("%s: daily bars are old and not to be had: %s", ticker, renewed.error)
+                _log.log(severity(renewed.error), "%s: daily bars are old and not to be had: %s", ticker, renewed.error)
         return Ok(flags)
 
     def _with_volatility(self, past: Past, ticker: Ticker, as_of: datetime, calendar: MarketCalendar) -> Result[Past]:
