@@ -445,6 +445,15 @@ def test_a_log_left_by_the_former_database_is_set_aside_and_not_played_in(desk: 
     assert contents(aside)["daily_bars"] == []  # the former database, whole with its log
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_restores_belongs_to_whom_the_former_database_belonged(desk: Desk) -> None:
+    path = database(desk)
+    told(desk, "database", "backup", "copy.db")
+    os.chown(path, 65534, 65534)
+    told(desk, "database", "restore", "copy.db")
+    assert (path.stat().st_uid, path.stat().st_gid, stat.S_IMODE(path.stat().st_mode)) == (65534, 65534, 0o600)
+
+
 def test_a_backup_restores_where_there_is_no_database(desk: Desk) -> None:
     path = database(desk)
     told(desk, "database", "backup", "copy.db")

@@ -185,6 +185,7 @@ def _swap(fresh: Path, real: Path, suffix: str) -> Path | None:
     """
     aside = real.with_name(real.name + suffix)
     had_one = real.exists()
+    _give_to_owner(fresh, real if had_one else real.parent)
     for companion in ("", *_COMPANIONS):
         former = real.with_name(real.name + companion)
         if former.exists():
@@ -195,3 +196,10 @@ def _swap(fresh: Path, real: Path, suffix: str) -> Path | None:
     fresh.replace(real)
     sync_directory(real.parent)
     return aside if had_one else None
+
+
+def _give_to_owner(fresh: Path, former: Path) -> None:
+    """What root restores must still open for the user whom the service runs as."""
+    if os.geteuid() == 0:
+        owner = former.stat()
+        os.chown(fresh, owner.st_uid, owner.st_gid)
