@@ -109,7 +109,7 @@ def batch_lines(directory: Path, counts: Sequence[int], rounds: int) -> Iterator
         for count in {*counts, _COMPARED}:
             _write_calendar(directory / f"{count}.csv", count)
         yield from _against_bare_loop(market, rounds)
-        yield from _scaled(market, counts)
+        yield from _scaled(market, counts, min(rounds, 3))
 
 
 @contextmanager
@@ -149,21 +149,20 @@ def _against_bare_loop(market: Companies, rounds: int) -> Iterator[Line]:
     _worker(market, _COMPARED, warm=False)
     questions = [row["question"] for row in json.loads(market.page("/_log"))][before:]
     urls = [market.tradier_url.removesuffix("/v1") + question for question in questions]
-    ours, bare = [], []
+    snapshots = _snapshots(market)
+    ours, bare, evaluation = [], [], []
     spent_s, begun = market.processor_s(), time.perf_counter()
     for _ in range(rounds):
         ours.append(_worker(market, _COMPARED)["elapsed_s"][0])
         bare.append(asyncio.run(_bare_loop_s(urls)))
+        evaluation.append(sample_s(lambda: [evaluate(one) for one in snapshots], 1))
     share = (market.processor_s() - spent_s) / (time.perf_counter() - begun)
     ratio = Spread.of([one / other for one, other in zip(ours, bare, strict=True)])
     compared = Compared(Spread.of(ours), Spread.of(bare), ratio)
     yield compared.line(f"batch of {_COMPARED} companies / bare httpx loop, {len(urls)} requests", BARE_AIM)
-    snapshots = _snapshots(market)
-    evaluation = Spread.of([sample_s(lambda: [evaluate(one) for one in snapshots], 1) for _ in range(rounds)])
-    detail = (
-        f"{evaluation.median / compared.subject_s.median:.0%} of the batch; the market's processor {share:.0%} busy"
-    )
-    yield Line("  of it evaluation of the snapshots", evaluation.times(1e3), "ms", detail=detail)
+    thinking = Spread.of(evaluation)
+    detail = f"{thinking.median / compared.subject_s.median:.0%} of the batch; the market's processor {share:.0%} busy"
+    yield Line("  of it evaluation of the snapshots", thinking.times(1e3), "ms", detail=detail)
 
 
 async def _bare_loop_s(urls: Sequence[str]) -> float:
@@ -195,29 +194,39 @@ def _snapshots(market: Companies) -> list[MarketSnapshot]:
     return [one.value for one in decoded if not isinstance(one, Err)]
 
 
-def _scaled(market: Companies, counts: Sequence[int]) -> Iterator[Line]:
-    elapsed, processor, peak, largest = [], [], 0.0, max(counts)
-    for count in counts:
-        spent_s, begun = market.processor_s(), time.perf_counter()
-        run = _worker(market, count, runs=max(1, min(10, _RUN_COMPANIES // count)))
-        share = (market.processor_s() - spent_s) / (time.perf_counter() - begun)
-        elapsed.append(min(run["elapsed_s"]) / count)
-        processor.append(min(run["processor_s"]) / count)
-        peak = max(peak, run["peak_mb"])
-        detail = (
-            f"{processor[-1] * 1e3:.3g} ms of it processor; {run['analysed']} analysed, {run['requests'] / count:.2f} "
-            f"requests each; the market's processor {share:.0%} busy"
-        )
-        span = Spread.of([1e3 * each / count for each in run["elapsed_s"]])
-        yield Line(f"batch of {count:,} companies: each", span, "ms", detail=detail)
+def _scaled(market: Companies, counts: Sequence[int], rounds: int) -> Iterator[Line]:
+    """Counts take turns, small ones several times within a turn and the largest in the first turn only."""
+    largest, runs = max(counts), {count: list[Figures]() for count in counts}
+    for turn in range(rounds):
+        for count in counts:
+            if turn == 0 or count < largest:
+                runs[count].append(_worker(market, count, runs=max(1, min(10, _RUN_COMPANIES // count))))
+    yield from (_count_line(count, runs[count]) for count in counts)
+    for name, fastest in (("elapsed", _elapsed_ms), ("processor", _processor_ms)):
+        each = [min(fastest(count, runs[count])) for count in counts]
+        title = f"{name} time a company, most / least of {counts[0]} to {largest:,}"
+        yield Line(title, Spread.of([max(each) / min(each)]), "x", FLAT_AIM, "the fastest run of each count")
+    peak_mb = max(figures["peak_mb"] for figures in runs[largest])
+    yield Line(f"batch of {largest:,} companies: peak memory", Spread.of([peak_mb]), "MB", MEMORY_AIM_MB)
     again = _worker(market, _COMPARED, rerun=True)
     hits_pct = 100 * again["hits"] / (again["hits"] + again["requests"])
     detail = f"{again['hits']} replies kept, {again['requests']} requests"
     yield Line("a batch again: from the cache", Spread.of([hits_pct]), "%", HITS_AIM_PCT, detail)
-    for name, spans in (("elapsed", elapsed), ("processor", processor)):
-        title = f"{name} time a company, most / least of {counts[0]} to {largest:,}"
-        yield Line(title, Spread.of([max(spans) / min(spans)]), "x", FLAT_AIM, "the fastest run of each count")
-    yield Line(f"batch of {largest:,} companies: peak memory", Spread.of([peak]), "MB", MEMORY_AIM_MB)
+
+
+def _count_line(count: int, runs: Sequence[Figures]) -> Line:
+    processor_ms = Spread.of(_processor_ms(count, runs)).median
+    last = runs[-1]
+    detail = f"{processor_ms:.3g} ms processor, {last['requests'] / count:.2f} requests; {last['analysed']} analysed"
+    return Line(f"batch of {count:,} companies: each", Spread.of(_elapsed_ms(count, runs)), "ms", detail=detail)
+
+
+def _elapsed_ms(count: int, runs: Sequence[Figures]) -> list[float]:
+    return [1e3 * span_s / count for figures in runs for span_s in figures["elapsed_s"]]
+
+
+def _processor_ms(count: int, runs: Sequence[Figures]) -> list[float]:
+    return [1e3 * span_s / count for figures in runs for span_s in figures["processor_s"]]
 
 
 def _worker(market: Companies, count: int, *, runs: int = 1, warm: bool = True, rerun: bool = False) -> Figures:
