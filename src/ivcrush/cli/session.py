@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -187,7 +186,7 @@ def _at_hand(load: _Load, terminal_level: str | None) -> "Result[OperationsConta
 
 async def _operated(operation: Operation, prepared: Any, operations: "OperationsContainer", style: Style) -> Outcome:
     """In a thread, so that a signal is heard at once; what is under way then cleans up behind itself."""
-    work = partial(copy_context().run, operation.operate, prepared, operations, style)
+    work = partial(operation.operate, prepared, operations, style)
     working = asyncio.ensure_future(in_own_thread(work))
     try:
         return await asyncio.shield(working)

@@ -8,14 +8,16 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
 async def in_own_thread(work: Callable[[], T]) -> T:
-    """What `work` returns or raises; cancelling forgets the thread and does not stop it."""
+    """What `work` returns or raises, in the caller's context; cancelling forgets the thread and does not stop it."""
     loop = asyncio.get_running_loop()
+    context = copy_context()
     answer: asyncio.Future[T] = loop.create_future()
 
     def tell(value: T) -> None:
@@ -29,7 +31,7 @@ async def in_own_thread(work: Callable[[], T]) -> T:
     def run() -> None:
         with suppress(RuntimeError):  # the loop has ended without waiting
             try:
-                value = work()
+                value = context.run(work)
             except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to whoever asked
                 loop.call_soon_threadsafe(complain, error)
             else:

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from ivcrush.utils.own_thread import in_own_thread
+from ivcrush.utils.tracing import correlation_id, correlation_scope
 
 GIVE_UP = """
 import asyncio, time
@@ -51,3 +52,8 @@ def test_a_program_that_gave_up_ends_without_waiting_for_the_thread() -> None:
         [sys.executable, "-c", GIVE_UP], capture_output=True, text=True, timeout=20, check=True
     )  # the work takes a minute
     assert (ended.stdout, ended.stderr) == ("given up\n", "")
+
+
+async def test_work_knows_the_context_of_whoever_asked() -> None:
+    with correlation_scope("c0ffee"):
+        assert await in_own_thread(correlation_id) == "c0ffee"
