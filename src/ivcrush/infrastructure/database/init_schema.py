@@ -73,6 +73,9 @@ def _create(path: Path, busy_timeout_s: float) -> None:
 
 def _open(path: Path, busy_timeout_s: float) -> Result[Database]:
     try:
+        refusal = _recognise(path, busy_timeout_s)
+        if refusal is not None:
+            return refusal
         connection = connect(path, busy_timeout_s)
     except sqlite3.DatabaseError as error:
         return storage_failure(error, path)
@@ -96,11 +99,21 @@ def _open(path: Path, busy_timeout_s: float) -> Result[Database]:
     return Ok(database)
 
 
+def _recognise(path: Path, busy_timeout_s: float) -> Err | None:
+    """Whether the file, its -wal included, is another's. Raises sqlite3.DatabaseError.
+
+    Read only: the last connection that may write plays the -wal into the file as it closes, and a -wal that somebody
+    copied beside our file would replace our pages in the moment in which we refuse it.
+    """
+    connection = connect(path, busy_timeout_s, "ro")
+    try:
+        return refuse_foreign(connection, path)
+    finally:
+        connection.close()
+
+
 def _identify(connection: sqlite3.Connection, path: Path, gate: WriteGate) -> Err | None:
-    """Whether the file is ours; migrated where it is old. Raises sqlite3.DatabaseError, OSError (the gate's file)."""
-    refusal = refuse_foreign(connection, path)
-    if refusal is not None:
-        return refusal
+    """Migrate where the file is old; why it cannot serve. Raises sqlite3.DatabaseError, OSError (the gate's file)."""
     with gate:
         _make_ready_to_write(connection)
     return refuse_incomplete(connection, path)

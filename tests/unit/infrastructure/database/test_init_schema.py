@@ -263,3 +263,19 @@ def test_a_disk_too_small_for_the_schema_leaves_no_half_made_database(tmp_path: 
     ran = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith(f"DBERROR: {path}: ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_databases_log_beside_ours_is_refused_and_not_played_in(tmp_path: Path) -> None:
+    path = tmp_path / "ivcrush.db"
+    init_database(path).value.close()  # type: ignore[union-attr]
+    ours = path.read_bytes()
+    other = sqlite3.connect(tmp_path / "other.db", isolation_level=None)
+    other.execute("PRAGMA journal_mode = WAL")
+    other.execute("CREATE TABLE bookmarks (url TEXT)")
+    log = path.with_name("ivcrush.db-wal")
+    log.write_bytes((tmp_path / "other.db-wal").read_bytes())
+    other.close()
+    assert "another program's database" in str(init_database(path))
+    assert path.read_bytes() == ours
+    log.unlink()
+    init_database(path).value.close()  # type: ignore[union-attr]
