@@ -39,7 +39,7 @@ def _lines() -> dict[str, str]:
 def _in_sentences(text: str) -> Iterator[tuple[int, str]]:
     """The commands of the program in backticks that a reader could type as they stand."""
     for number, line in enumerate(text.splitlines(), 1):
-        for code in re.findall(r"`((?:sudo )?ivcrush [^`]+)`", line):
+        for code in re.findall(r"`((?:sudo )?(?:ivcrush|jq) [^`]+)`", line):
             if re.search(r"\bFILE\b|\bN\b|(?<!\\)\||…", code) is None:
                 yield number, code.replace("\\|", "|")  # as a table writes it
 
@@ -47,10 +47,13 @@ def _in_sentences(text: str) -> Iterator[tuple[int, str]]:
 def _made_safe(line: str) -> str | None:
     """The line as a test may run it, None where it may not: paths of the folder, the simulated market, no `sudo`."""
     typed = _DOOR.sub(lambda door: f"ivcrush {door.group(1).replace('_', '-')}", line)
+    if typed.startswith("sudo jq "):
+        return typed.removeprefix("sudo ").replace("/var/lib/ivcrush/", "")
     found = _PROGRAM.match(typed)
     if found is None or "&&" in typed:
         return None
     command, rest, after = found["command"], found["rest"], typed[found.end() :].strip()
+    after = "" if after.startswith("| sudo tee ") else after
     to_jq = after.startswith("| jq ")
     if not (to_jq or command in _ASKS_NOBODY or "--demo" in rest) or (after and not to_jq):
         return None
@@ -61,9 +64,11 @@ def _made_safe(line: str) -> str | None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a database, a run in it, and a backup under every name that a document restores."""
+    """A folder with a run's report, a database that knows it, and a backup under every name that is restored."""
     place = tmp_path_factory.mktemp("documents")
-    before = ("ivcrush analyze-batch --tickers AAPL --demo", "ivcrush backfill AAPL --demo")
+    (place / "reports").mkdir()
+    batch = "ivcrush analyze-batch --tickers AAPL --demo --format json --output reports/latest.json"
+    before = (batch, "ivcrush backfill AAPL --demo")
     for line in (*before, *(f"ivcrush database backup {name} --demo" for name in _restored())):
         ran = _run(place, line)
         assert ran.returncode in {0, 3}, (line, ran.stderr)
@@ -94,7 +99,7 @@ def test_a_harmless_line_does_what_it_says(where: str, folder: Path) -> None:
     if "| jq" in line and shutil.which("jq") is None:
         pytest.skip("jq is not installed")
     ran = _run(folder, line)
-    judged = line.split()[1] in OPERATING
+    judged = line.split()[1] in OPERATING or line.startswith("jq ")
     assert ran.returncode in ({0} if judged else _DOCUMENTED), (line, ran.stderr)
     assert ran.stdout.strip() or "| jq" in line, line
     assert "jq: error" not in ran.stderr
