@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.infrastructure.cache.sqlite_cache import APPLICATION_ID, SCHEMA
-from ivcrush.infrastructure.database.connection import connect
+from ivcrush.infrastructure.database.connection import connect_for_reading_only
 from ivcrush.infrastructure.database.failures import storage_failure, unusable
 
 _LOCK_WAIT_S = 1.0
@@ -19,7 +19,7 @@ def inspect_cache(path: Path) -> Result[str]:
     if not path.is_file():
         return unusable(path, "not a file", "name a file", "cannot_open")
     try:
-        connection = connect(path, _LOCK_WAIT_S, "ro")
+        connection = connect_for_reading_only(path, _LOCK_WAIT_S)
         try:
             return _described(connection, path)
         finally:

@@ -15,7 +15,7 @@ from ivcrush.domain.errors import AppError, Err, Ok, Result
 from ivcrush.domain.operations import CacheCleaning, CacheFacts, CacheState, RepliesOfKind
 from ivcrush.infrastructure.cache.cached_provider import kind_of
 from ivcrush.infrastructure.cache.inspection import is_of_this_version
-from ivcrush.infrastructure.database.connection import connect
+from ivcrush.infrastructure.database.connection import connect, connect_for_reading_only
 from ivcrush.infrastructure.database.failures import file_failure, storage_failure, unusable
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def count_replies(path: Path, now: datetime) -> Result[CacheFacts]:
             raise _Damaged(found)
         return _by_kind(connection.execute(_ROWS), now.timestamp())
 
-    counted = _with_file(path, "ro", count, lambda: False)
+    counted = _with_file(path, connect_for_reading_only, count, lambda: False)
     if isinstance(counted, Err):
         return counted
     state, kinds = counted.value
@@ -68,7 +68,7 @@ def _remove(path: Path, expired_at_s: float, interrupted: Callable[[], bool]) ->
         return removed
 
     before = _file_bytes(path)
-    cleaned = _with_file(path, "rw", remove, interrupted)
+    cleaned = _with_file(path, connect, remove, interrupted)
     if isinstance(cleaned, Err):
         return cleaned
     state, removed = cleaned.value
@@ -76,7 +76,10 @@ def _remove(path: Path, expired_at_s: float, interrupted: Callable[[], bool]) ->
 
 
 def _with_file(
-    path: Path, mode: str, work: Callable[[sqlite3.Connection], T], interrupted: Callable[[], bool]
+    path: Path,
+    opened: Callable[[Path, float], sqlite3.Connection],
+    work: Callable[[sqlite3.Connection], T],
+    interrupted: Callable[[], bool],
 ) -> Result[tuple[CacheState, T | None]]:
     """What `work` makes of a file that is ready, and None of one that a run has yet to make."""
     if not path.exists():
@@ -84,7 +87,7 @@ def _with_file(
     if not path.is_file():
         return unusable(path, "not a file", "name a file", "cannot_open")
     try:
-        with closing(connect(path, _LOCK_WAIT_S, mode)) as connection:
+        with closing(opened(path, _LOCK_WAIT_S)) as connection:
             connection.set_progress_handler(interrupted, _INSTRUCTIONS_BETWEEN_LOOKS)
             readable = is_of_this_version(connection, path)
             if isinstance(readable, Err):

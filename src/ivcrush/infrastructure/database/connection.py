@@ -17,6 +17,7 @@ from ivcrush.infrastructure.database.write_gate import WriteGate
 from ivcrush.utils.performance import track_performance
 
 T = TypeVar("T")
+_OPENING = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 Row = tuple[Any, ...]  # what SQLite hands out; the `parse` of each query makes it a domain value
 
 
@@ -39,6 +40,20 @@ def connect(path: Path, busy_timeout_s: float, mode: str = "rw") -> sqlite3.Conn
     except sqlite3.DatabaseError:
         connection.close()
         raise
+    return connection
+
+
+def connect_for_reading_only(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    """The same in mode `ro`, also where the directory cannot be written. Raises sqlite3.DatabaseError."""
+    try:
+        connection = connect(path, busy_timeout_s, "ro")
+    except sqlite3.DatabaseError as error:
+        log = path.with_name(path.name + "-wal")
+        if error.sqlite_errorcode & 0xFF not in _OPENING or (log.exists() and log.stat().st_size > 0):
+            raise
+        # WAL wants to make its -shm file beside the database. Where it cannot, and no -wal holds newer pages, nobody
+        # can be writing, and the file may be read as it stands.
+        return connect(path, busy_timeout_s, "ro&immutable=1")
     return connection
 
 

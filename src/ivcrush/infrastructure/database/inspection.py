@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
-from ivcrush.infrastructure.database.connection import Database, connect
+from ivcrush.infrastructure.database.connection import Database, connect, connect_for_reading_only
 from ivcrush.infrastructure.database.failures import file_failure, storage_failure, unusable
 from ivcrush.infrastructure.database.init_schema import refuse_by_size, refuse_foreign, refuse_incomplete
 from ivcrush.infrastructure.database.migrations import MIGRATIONS, schema_version
@@ -24,7 +24,6 @@ OLDER_SCHEMA: Final = "older_schema"  # the context `reason` of what the next ru
 _FIXED_SQLITE: Final = (3, 51, 3)
 _LOCK_WAIT_S: Final = 1.0
 _INSTRUCTIONS_BETWEEN_LOOKS: Final = 20_000  # of SQLite's machine, about a millisecond
-_OPENING: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 
 
 def open_for_reading(path: Path) -> Result[Database]:
@@ -83,7 +82,7 @@ def connect_for_reading(path: Path) -> Result[sqlite3.Connection]:
 
 def _connected(path: Path) -> Result[sqlite3.Connection]:
     try:
-        connection = _reading(path)
+        connection = connect_for_reading_only(path, _LOCK_WAIT_S)
     except sqlite3.DatabaseError as error:
         return storage_failure(error, path)
     try:
@@ -94,20 +93,6 @@ def _connected(path: Path) -> Result[sqlite3.Connection]:
         connection.close()
         return refusal
     return Ok(connection)
-
-
-def _reading(path: Path) -> sqlite3.Connection:
-    """Raises sqlite3.DatabaseError."""
-    try:
-        connection = connect(path, _LOCK_WAIT_S, "ro")
-    except sqlite3.DatabaseError as error:
-        log = path.with_name(path.name + "-wal")
-        if error.sqlite_errorcode & 0xFF not in _OPENING or (log.exists() and log.stat().st_size > 0):
-            raise
-        # WAL wants to make its -shm file beside the database. Where it cannot, and no -wal holds newer pages, nobody
-        # can be writing, and the file may be read as it stands.
-        return connect(path, _LOCK_WAIT_S, "ro&immutable=1")
-    return connection
 
 
 def _refuse_older(connection: sqlite3.Connection, path: Path) -> Err | None:
