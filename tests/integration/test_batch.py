@@ -228,6 +228,9 @@ def test_a_closed_day_is_skipped_on_demand_and_said(desk: Desk) -> None:
     finished = desk.run(*arguments, as_of=False)
     assert (finished.code, finished.out) == (0, "")
     assert finished.err == "Monday, 2026-05-25 is no trading day: nothing done\n"
+    last = desk.file("list.json", b"the last list")
+    assert desk.run(*arguments, "--output", str(last), as_of=False).code == 0
+    assert last.read_bytes() == b"the last list"
 
 
 def test_a_result_without_its_ratio_is_partial(desk: Desk) -> None:

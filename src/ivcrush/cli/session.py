@@ -237,11 +237,12 @@ def _interruptible(work: Callable[[], Coroutine[Any, Any, T]]) -> T | Exit:
 def _deliver(outcome: Outcome, output: Path | None, style: Style, figures: RunFigures) -> int:
     """Write the result, then the messages; a result that cannot be written is a storage failure."""
     figures.tally = outcome.tally
-    written = write_result(outcome.pieces, output)
+    nothing = outcome.pieces == ()  # a run that did not take place leaves the result of the last one
+    written = Ok(None) if nothing else write_result(outcome.pieces, output)
     if isinstance(written, Err):
         return _fail(written.error)
     outcome.delivered()
-    shown = outcome.pieces and output is None and style.form == "table" and read_together()
+    shown = not nothing and output is None and style.form == "table" and read_together()
     level = logging.INFO if outcome.code in _USEFUL else logging.ERROR
     for message in () if shown else outcome.messages:  # the table has told them in the same window
         _tell(message, level)
