@@ -20,7 +20,7 @@ def serving(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[i
         def do_GET(self) -> None:
             answer(self)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815  the standard library's name
 
         def log_message(self, *_: object) -> None:
             """Says nothing."""

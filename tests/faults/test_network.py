@@ -1,4 +1,4 @@
-"""Faults 33 to 43: the way to the providers. What passes is tried again, within bounds; what does not is told at once."""
+"""Faults 33 to 43: the way to the providers. What may pass is tried again, within bounds; the rest is told at once."""
 
 import shutil
 import ssl
