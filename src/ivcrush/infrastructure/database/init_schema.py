@@ -62,6 +62,8 @@ def _create(path: Path, busy_timeout_s: float) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             migrate(connection)
+            # Closing would do it too, and not tell of a disk that failed: the -wal file stays behind with the workshop.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:
             connection.close()
         try:
