@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ivcrush.cli.command import Command, Examination, InputError, Operation, Outcome, Style, UsageError, required
 from ivcrush.cli.demo import DEMO_AS_OF, demo_market
+from ivcrush.cli.descriptors import enough_descriptors
 from ivcrush.cli.exit_codes import Exit, exit_of
 from ivcrush.cli.metrics_file import RunFigures, write_metrics
 from ivcrush.cli.output import named_file, write_result
@@ -96,6 +97,9 @@ def _timed(*, show: bool) -> Iterator[PerformanceMonitor]:
 
 
 def _run(command: Command | Examination | Operation, arguments: argparse.Namespace, figures: RunFigures) -> int:
+    enough = enough_descriptors()
+    if isinstance(enough, Err):
+        return _fail(enough.error)
     metrics = named_file("--metrics-file", arguments.metrics_file)
     if isinstance(metrics, Err):
         return _fail(metrics.error)
