@@ -70,6 +70,8 @@ def _complete(shell: str, parser: "argparse.ArgumentParser") -> int:
 
 
 def _run(command: str, arguments: "argparse.Namespace") -> int:
+    from zoneinfo import ZoneInfoNotFoundError  # part of what every command loads
+
     try:
         gc.disable()  # thousands of definitions and no garbage: collecting while importing is a quarter of the start
         from ivcrush.cli.session import run
@@ -78,6 +80,9 @@ def _run(command: str, arguments: "argparse.Namespace") -> int:
         gc.freeze()
         gc.enable()
         return run(command, module, arguments)
+    except ZoneInfoNotFoundError:  # met while loading: without New York's time nothing can be dated
+        say("time zone America/New_York: not known to this machine; the tzdata package is needed: pip install tzdata")
+        return 78
     except KeyboardInterrupt:  # outside of the event loop, which has its own handler
         return 130
 
