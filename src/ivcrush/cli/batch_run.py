@@ -73,7 +73,9 @@ async def run_batch(
     told = _tell_what_comes(started.value, container)
     if isinstance(told, Err):
         return told
-    await _refresh_calendar(started.value, container)
+    refreshed = await _refresh_calendar(started.value, container)
+    if isinstance(refreshed, Err):
+        return refreshed
     outcome = await _watched(started.value, container, ground)
     answers = tuple(row.answer.value for row in outcome.rows if isinstance(row.answer, Ok))
     failures = tuple(TickerFailure(row.label, row.answer.error) for row in outcome.rows if isinstance(row.answer, Err))
@@ -138,15 +140,21 @@ def _tell_what_comes(started: StartedBatch, container: Container) -> Result[None
     return Ok(None)
 
 
-async def _refresh_calendar(started: StartedBatch, container: Container) -> None:
-    """One call for everybody, where some row leaves date or session to the calendar; a row by itself asks nobody."""
+async def _refresh_calendar(started: StartedBatch, container: Container) -> Result[None]:
+    """One call for everybody, where some row leaves date or session to the calendar; a row by itself asks nobody.
+
+    Errors: DBERROR; a provider's are only told, because rows that need no calendar can go on.
+    """
     asked = [started.batch.rows[position].question for position in started.left]
     open_questions = [row.value for row in asked if isinstance(row, Ok) and not row.value.from_calendar]
     if not any(None in {question.report_date, question.timing} for question in open_questions):
-        return
+        return Ok(None)
     known = await container.calendar_refresh.at_hand()
     if isinstance(known, Err):
+        if known.error.code is ErrorCode.DBERROR:  # a disk that keeps no calendar keeps no analysis either
+            return known
         _log.warning("no calendar is stored and none is to be had: %s", known.error)
+    return Ok(None)
 
 
 def _code(answers: Sequence[Answer], errors: Sequence[AppError], *, whole: bool) -> Exit:
