@@ -17,13 +17,13 @@ def started(
     before: Sequence[str] = (),
     first: Callable[[], None] | None = None,
     stdout: int = subprocess.PIPE,
+    moment: str = AS_OF.isoformat(),
     **settings: str,
 ) -> "subprocess.Popen[str]":
-    """`ivcrush …` at the market's moment; `before` is what it is started by, `first` runs in it before the program."""
-    moment = () if arguments[0] in {"runs", "quota", "cache", "database"} else ("--as-of", AS_OF.isoformat())
+    """`ivcrush …` at `moment`; `before` is what it is started by, `first` runs in it before the program."""
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return subprocess.Popen(
-        [*before, sys.executable, "-m", "ivcrush.cli.main", *arguments, *moment],
+        [*before, sys.executable, "-m", "ivcrush.cli.main", *arguments, "--as-of", moment],
         cwd=desk.directory,
         env=kept | {"PYTHONPATH": str(PROJECT / "src")} | desk.environment | settings,
         stdout=stdout,
