@@ -34,6 +34,7 @@ _DEMO_KEY = Verdict(
     ends_provider=True,
 )
 _KEY_REFUSED = Verdict(AppError(ErrorCode.AUTH, "Alpha Vantage refused the key"), ends_provider=True)
+_CUT = Verdict(AppError(ErrorCode.EXTERNAL, "Alpha Vantage's CSV ends within a line"), again=True, sick=True)
 _UNKNOWN_SYMBOL = Verdict(AppError(ErrorCode.NODATA, "Alpha Vantage knows no such symbol"))
 
 _BY_WORDS = (
@@ -60,8 +61,8 @@ class AlphaVantageDialect:
             if answer.status == 429:
                 return Verdict(AppError(ErrorCode.RATELIMIT, error.message), again=True, wait_s=60.0)
             return Verdict(error, again=answer.status >= 500, sick=answer.status >= 500)
-        if _CSV_HEADER.match(answer.body):
-            return Verdict()
+        if _CSV_HEADER.match(answer.body):  # a cut JSON shows itself; every CSV recorded ends its last line
+            return Verdict() if answer.body.endswith(b"\n") else _CUT
         members = top_level(answer.body)
         if isinstance(members, Err):
             what = "nothing" if not answer.body.strip() else "neither JSON nor CSV"

@@ -100,11 +100,18 @@ def test_data_and_the_ways_to_have_none_are_data(body: object) -> None:
         b"symbol,reportDate,estimate2026\r\n",
         b'"symbol","reportDate"\nIBM,2026-07-22\n',
         b"symbol, reportDate, time of the day\n",
-        b"symbol,reportDate",
     ],
 )
 def test_a_header_is_csv_whatever_its_columns_are_called(header: bytes) -> None:
     assert judge(header) == Verdict()
+
+
+@pytest.mark.parametrize("body", [b"symbol,reportDate", b"symbol,reportDate\r\nIBM,2026-07-22\r\nKO,2026-0"])
+def test_csv_that_ends_within_a_line_was_cut_and_may_pass(body: bytes) -> None:
+    verdict = judge(body)
+    assert verdict.error == AppError(ErrorCode.EXTERNAL, "Alpha Vantage's CSV ends within a line")
+    assert verdict.again
+    assert verdict.sick
 
 
 @pytest.mark.parametrize(
