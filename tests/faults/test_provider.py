@@ -2,57 +2,18 @@
 
 import json
 import re
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 import pytest
 
 from ivcrush.cli import analyze
-from ivcrush.cli.arguments import command_parser
-from ivcrush.cli.command import Outcome, Style
-from ivcrush.config.validation import load_settings
-from ivcrush.container import Container, RunOptions
-from ivcrush.domain.errors import Ok
 from simulated_market import FaultRule
+from tests.faults.patience import Patience, patiently
 from tests.faults.relay import relayed
 from tests.faults.season import asked, asked_so_far, batch, cached, companies, document, outcomes, weather
 from tests.faults.verdict import ends
-from tests.integration.conftest import AS_OF, TOKEN, Desk
+from tests.integration.conftest import TOKEN, Desk
 
 CHAINS, EXPIRATIONS, QUOTES = "options/chains", "options/expirations", "markets/quotes"
-
-
-@dataclass
-class Patience:
-    """A machine on which waiting takes no time: who sleeps finds the clock further on."""
-
-    moment_s: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(AS_OF.timestamp() + self.moment_s, UTC)
-
-    def monotonic(self) -> float:
-        return 1000.0 + self.moment_s
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.moment_s += seconds
-
-
-async def patiently(desk: Desk, machine: Patience, *arguments: str) -> Outcome:
-    """`analyze …` on that machine, by the program's own parts."""
-    settings = load_settings({}, desk.directory, required_keys=(), overrides=desk.environment)
-    opened = Container.open(settings, RunOptions(as_of=AS_OF), machine)
-    assert isinstance(opened, Ok)
-    container = opened.value
-    # The clocks are a run's to choose and the sleep is not; it is changed before anything is asked.
-    container._resilience = replace(container._resilience, sleep=machine.sleep)  # type: ignore[misc]
-    typed = command_parser("analyze", "analyze.py").parse_args([*arguments])
-    try:
-        return await analyze.execute(analyze.prepare(typed), container, Style("json", color=False, simulated=False))
-    finally:
-        await container.aclose()
 
 
 @pytest.mark.fault(44)
@@ -75,7 +36,7 @@ async def test_a_refusal_for_haste_is_waited_out_as_told_but_never_longer_than_6
     weather(desk, FaultRule(fault, path=EXPIRATIONS, attempts=(1,)))
     machine = Patience()
     since = asked_so_far(desk)
-    outcome = await patiently(desk, machine, "AAPL")
+    outcome = await patiently(desk, machine, analyze, "analyze", "AAPL")
     assert outcome.code == 0
     assert 0 < max(machine.slept) <= longest_s
     assert list(asked(desk, EXPIRATIONS, since).values()) == [2]
@@ -94,7 +55,7 @@ def test_an_expiry_in_seconds_or_milliseconds_is_the_same_moment(desk: Desk, uni
 async def test_who_is_refused_for_haste_to_the_end_says_so(desk: Desk) -> None:
     weather(desk, FaultRule("429_retry_after_hour", path=EXPIRATIONS))
     machine = Patience()
-    outcome = await patiently(desk, machine, "AAPL")
+    outcome = await patiently(desk, machine, analyze, "analyze", "AAPL")
     assert outcome.code == 69
     assert outcome.messages == ("AAPL: RATELIMIT: 127.0.0.1: Tradier refused for going too fast",)
     assert sum(machine.slept) <= 3 * 65.0
@@ -153,7 +114,7 @@ def test_each_refusal_of_the_second_provider_is_known_by_its_words(
 async def test_the_old_limit_a_minute_is_waited_out_once(desk: Desk) -> None:
     weather(desk, FaultRule("minute_note", path="EARNINGS", attempts=(1,)))
     machine = Patience()
-    outcome = await patiently(desk, machine, "AAPL")
+    outcome = await patiently(desk, machine, analyze, "analyze", "AAPL")
     assert outcome.code == 0
     assert 60.0 <= max(machine.slept) <= 65.0
 
@@ -333,7 +294,7 @@ def test_columns_of_the_calendar_may_come_in_any_order_with_new_ones_among_them(
         if "EARNINGS_CALENDAR" not in path:
             return body
         rows = [line.split(",") for line in body.decode().splitlines()]
-        return "\r\n".join(",".join([*reversed(row), "new"]) for row in rows).encode()
+        return "\r\n".join(",".join([*reversed(row), "new"]) for row in rows).encode() + b"\r\n"
 
     with relayed(desk, turned) as addresses:
         assert ends(desk.run("analyze", "AAPL", "--format", "json", **addresses), 0).out == good
