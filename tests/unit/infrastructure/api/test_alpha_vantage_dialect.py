@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ivcrush.domain.errors import ErrorCode
+from ivcrush.domain.errors import AppError, ErrorCode
 from ivcrush.infrastructure.api.alpha_vantage_dialect import AlphaVantageDialect
 from ivcrush.infrastructure.api.dialect import Answer, Verdict
 
