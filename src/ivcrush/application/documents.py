@@ -16,6 +16,7 @@ from ivcrush.domain.analysis import (
     HistoryStatistics,
     ImpliedMove,
     Skew,
+    Straddle,
     TermStructure,
     TickerAnalysis,
     TickerFailure,
@@ -54,6 +55,7 @@ def analysis_document(analysis: TickerAnalysis) -> Document:
         "spot": number(analysis.implied_move.spot),
         "forward": number(analysis.implied_move.forward),
         "implied_move": _implied_move(analysis.implied_move),
+        "straddle": _straddle(analysis.straddle),
         "history": _block(analysis.history, _history),
         "vrp": _block(analysis.vrp, _vrp),
         "consistency": _block(analysis.consistency, _consistency),
@@ -170,6 +172,21 @@ def _implied_move(move: ImpliedMove) -> Document:
         "quotes_used": move.quotes_used,
         "quotes_rejected": [{"reason": reason, "count": count} for reason, count in move.quotes_rejected],
         "flags": list(move.flags),
+    }
+
+
+def _straddle(straddle: Straddle) -> Document:
+    return {
+        "days": straddle.days,
+        "sessions": straddle.sessions,
+        "monthly": straddle.monthly,
+        "one_sigma": [number(bound, 2) for bound in straddle.one_sigma],
+        "two_sigma": [number(bound, 2) for bound in straddle.two_sigma],
+        "after_report": number(straddle.after_report),
+        "delta": number(straddle.delta),
+        "gamma": number(straddle.gamma, 6),
+        "vega": number(straddle.vega),
+        "theta": number(straddle.theta),
     }
 
 

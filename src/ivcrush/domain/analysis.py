@@ -54,6 +54,28 @@ class ImpliedMove:
 
 
 @dataclass(frozen=True, slots=True)
+class Straddle:
+    """The at-the-forward straddle of the event's expiration, dollars a share.
+
+    `days` are calendar days and `sessions` trading sessions to the expiration; `monthly` is whether it is its month's
+    standard one. `one_sigma` and `two_sigma` bound the stock at the expiration by the straddle's own volatility.
+    `after_report` is its value right after the report where the stock stands still. `gamma` is per dollar, `vega` per
+    point of volatility a year, `theta` per ordinary session, below zero.
+    """
+
+    days: int
+    sessions: int
+    monthly: bool
+    one_sigma: Interval
+    two_sigma: Interval
+    after_report: float
+    delta: float
+    gamma: float
+    vega: float
+    theta: float
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryStatistics:
     """Past moves of one company by one measure; averages are of absolute values, newest move first."""
 
@@ -165,6 +187,7 @@ class TickerAnalysis:
 
     snapshot: MarketSnapshot
     implied_move: ImpliedMove
+    straddle: Straddle
     history: Result[HistoryStatistics]
     vrp: Result[VrpResult]
     consistency: Result[Consistency]

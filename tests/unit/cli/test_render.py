@@ -23,9 +23,10 @@ ANALYSIS: Document = {
     "earnings": {"date": "2026-05-20", "timing": "AMC", "status": "confirmed", "source": "stored"},
     "expiration": "2026-05-22", "expirations_used": ["2026-05-22", "2026-05-29"], "spot": 100.0, "forward": 100.1,
     "implied_move": {
-        "straddle_pct": 5.14, "event_move_pct": 4.45, "event_move_interval_90_pct": [3.9, 5.0],
+        "straddle_cost": 5.14, "straddle_pct": 5.14, "event_move_pct": 4.45, "event_move_interval_90_pct": [3.9, 5.0],
         "ambient_vol_pct": 24.1, "lower": 95.55, "upper": 104.45, "flags": [],
     },
+    "straddle": {"sessions": 5, "monthly": False, "one_sigma": [93.7, 106.7], "after_report": 2.2},
     "history": {
         "quarters": 2, "measure": "close_to_close", "mean_abs_pct": 8.55, "median_abs_pct": 8.55,
         "max_abs_pct": 12.0, "inside_implied": 1,
@@ -74,6 +75,8 @@ def test_the_table_of_an_analysis_says_what_counts() -> None:
         "spot 100.00, expiration 2026-05-22, 2 expirations read",
         "4.45 %  (90 %: 3.90 to 5.00)",
         "95.55 .. 104.45",
+        "5 sessions (weekly), one sigma 93.70 to 106.70",
+        "5.14 worth 2.20 where the stock stands still",
         "past moves            mean 8.55 %, median 8.55 %, max 12.00 % of 2 (close_to_close)",
         "0.52  (straddle ratio 0.60)",
         "25-delta risk reversal -2.1 points, bearish, concave",

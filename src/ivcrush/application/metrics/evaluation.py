@@ -13,6 +13,7 @@ from ivcrush.application.metrics.execution_quality import measure_execution
 from ivcrush.application.metrics.history import summarise_history
 from ivcrush.application.metrics.implied_move import ImpliedMoveReading, implied_move
 from ivcrush.application.metrics.skew import measure_skew
+from ivcrush.application.metrics.straddle import measure_straddle
 from ivcrush.application.metrics.term_structure import measure_term_structure
 from ivcrush.application.metrics.vrp import favours_long_volatility, measure_vrp, recommend
 from ivcrush.domain.analysis import (
@@ -72,6 +73,7 @@ def evaluate(snapshot: MarketSnapshot) -> Result[TickerAnalysis]:
         TickerAnalysis(
             snapshot=snapshot,
             implied_move=implied,
+            straddle=measure_straddle(snapshot, reading.value.event, implied, reading.value.shape),
             history=history,
             vrp=vrp,
             consistency=_consistency(snapshot, history),

@@ -125,6 +125,7 @@ def _measures(document: Document) -> Iterator[str]:
     yield _line("event move", f"{_number(move['event_move_pct'], 2)} %  (90 %: {low} to {high})")
     yield _line("  puts the stock at", f"{_number(move['lower'], 2)} .. {_number(move['upper'], 2)}")
     yield _line("straddle", f"{_number(move['straddle_pct'], 2)} % of spot, ordinary volatility included")
+    yield from _straddle_lines(_part(document, "straddle"), _number(move["straddle_cost"], 2))
     yield _line("ordinary volatility", f"{_number(move['ambient_vol_pct'], 1)} % a year")
     yield from _block(document, "history", _history_lines)
     yield from _block(document, "vrp", _vrp_lines)
@@ -132,6 +133,13 @@ def _measures(document: Document) -> Iterator[str]:
     yield from _block(document, "skew", _skew_lines)
     yield from _block(document, "term_structure", _term_lines)
     yield from _block(document, "execution", _execution_lines)
+
+
+def _straddle_lines(part: Document, cost: str) -> Iterator[str]:
+    kind = "monthly" if part["monthly"] is True else "weekly"
+    low, high = _pair(part["one_sigma"])
+    yield _line("  to expiration", f"{_text(part['sessions'])} sessions ({kind}), one sigma {low} to {high}")
+    yield _line("  the morning after", f"{cost} worth {_number(part['after_report'], 2)} where the stock stands still")
 
 
 def _block(document: Document, name: str, lines: Callable[[Document], Iterator[str]]) -> Iterator[str]:

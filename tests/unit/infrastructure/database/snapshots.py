@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ivcrush.domain.analysis import ImpliedMove, TickerAnalysis
+from ivcrush.domain.analysis import ImpliedMove, Straddle, TickerAnalysis
 from ivcrush.domain.enums import DateStatus, Recommendation, ReportSource, SessionState, Timing
 from ivcrush.domain.errors import ErrorCode, err
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
@@ -174,6 +174,18 @@ def ibm_analysis() -> TickerAnalysis:
             quotes_used=40,
             quotes_rejected=(("zero_bid", 3),),
             flags=(),
+        ),
+        straddle=Straddle(
+            days=7,
+            sessions=5,
+            monthly=False,
+            one_sigma=(216.0, 248.0),
+            two_sigma=(202.0, 266.0),
+            after_report=5.1,
+            delta=0.03,
+            gamma=0.05,
+            vega=0.26,
+            theta=-0.4,
         ),
         history=missing,
         vrp=missing,
