@@ -49,7 +49,8 @@ def decode_snapshot(data: bytes) -> Result[MarketSnapshot]:
         return err(ErrorCode.DBERROR, "snapshot: damaged (checksum differs); restore a backup")
     try:
         return Ok(_parse_snapshot(body))
-    except (ValueError, TypeError, KeyError, zlib.error, ZoneInfoNotFoundError, msgspec.DecodeError) as error:
+    # OSError: a zone's name is looked for as a file, and may be a directory's or too long for one.
+    except (ValueError, TypeError, KeyError, OSError, zlib.error, ZoneInfoNotFoundError, msgspec.DecodeError) as error:
         return err(ErrorCode.DBERROR, f"snapshot: of another program version ({error})")
 
 

@@ -105,6 +105,8 @@ def sealed(wire: object) -> bytes:
         {"simulated": 1},
         {"as_of": ["yesterday", 0, None]},
         {"as_of": ["2026-05-15T15:45:00", 0, "Atlantis/Main"]},
+        {"as_of": ["2026-05-15T15:45:00", 0, "America"]},  # a directory of zones
+        {"as_of": ["2026-05-15T15:45:00", 0, "x" * 5000]},
         {"session_state": "asleep"},
         {"expirations": ["2026-02-30"]},
         {"chains": [{"strikes": ["|O", [1], b"12345678"]}]},
