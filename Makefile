@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-input
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check check-static format bench accuracy dialect kill faults faults-http trial lock clean install-service uninstall-service
+.PHONY: help demo test check check-static format bench accuracy dialect kill faults faults-http fuzz trial lock clean install-service uninstall-service
 
 help:
 	@echo "make demo      backfill and analyse AAPL and a few others on the embedded simulated market: no key, no network"
@@ -18,6 +18,7 @@ help:
 	@echo "make kill      the commands killed at random moments, KILLS=300 times: nothing lost, doubled or torn"
 	@echo "sudo make faults             every fault that the program must survive, those that need root included"
 	@echo "make faults-http  each request of a batch with each fault that its provider can have, some twenty minutes"
+	@echo "make fuzz      FUZZ=1000000 broken texts for everything that reads what others wrote"
 	@echo "make trial     a newcomer's first hour: the lines of README and DEPLOYMENT typed into a clean copy"
 	@echo "make format    put the code into its form"
 	@echo "make lock      renew requirements/*.txt"
@@ -83,6 +84,10 @@ faults: .venv/dev
 
 faults-http: .venv/dev
 	@HTTP_FAULT_PAIRS=all $(BIN)/python -m pytest tests/faults/test_http_loop.py
+
+FUZZ ?= 1000000
+fuzz: .venv/dev
+	@$(BIN)/python -m tests.fuzz --cases $(FUZZ)
 
 trial: .venv/dev
 	@$(BIN)/python -m tests.trial

@@ -77,7 +77,7 @@ NOTHING = ("empty_object", "huge_body")
 # After these Alpha Vantage is not asked again in the same run, so that its other companies lack their past too.
 ENDS_VANTAGE = frozenset({"demo_key", "invalid_key", "daily_quota"})
 # Known to the next run as well, which is right.
-REMEMBERED = frozenset({"daily_quota", *NOTHING})
+REMEMBERED = frozenset({"daily_quota", "invalid_call", *NOTHING})
 
 
 @dataclass(frozen=True, slots=True)
