@@ -17,7 +17,7 @@ help:
 	@echo "make dialect   third-party clients read the simulated market"
 	@echo "make kill      the commands killed at random moments, KILLS=300 times: nothing lost, doubled or torn"
 	@echo "sudo make faults             every fault that the program must survive, those that need root included"
-	@echo "make faults-http  each request of a batch with each fault that its provider can have, some twenty minutes"
+	@echo "make faults-http  each request of a batch with each fault that its provider can have, most of an hour"
 	@echo "make fuzz      FUZZ=1000000 broken texts for everything that reads what others wrote"
 	@echo "make trial     a newcomer's first hour: the lines of README and DEPLOYMENT typed into a clean copy"
 	@echo "make format    put the code into its form"

@@ -58,22 +58,23 @@ def test_a_connection_cut_at_any_point_is_tried_three_times_and_costs_one_compan
     assert list(asked(desk, f"expirations?symbol={tickers[2]}", since).values()) == [3]
 
 
-@pytest.mark.fault(34, 37, 38)
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "reset_before", "reset_in_headers", "reset_in_body", "empty_reply", "truncate_length", "truncate_chunked",
-        "truncate_without_length", "200_html", "200_empty", "200_not_json", "200_garbage", "200_gzip_garbage", "502",
-    ],
+PASSING = (
+    "reset_before", "reset_in_headers", "reset_in_body", "empty_reply", "truncate_length", "truncate_chunked",
+    "truncate_without_length", "200_html", "200_empty", "200_not_json", "200_garbage", "200_gzip_garbage", "502",
 )  # fmt: skip
-def test_a_fault_that_passes_leaves_no_trace_in_the_report_or_the_cache(desk: Desk, fault: str) -> None:
+
+
+@pytest.mark.fault(34, 37, 38)
+def test_a_fault_that_passes_leaves_no_trace_in_the_report_or_the_cache(desk: Desk) -> None:
     undisturbed = desk.run("analyze", "AAPL", "--format", "json", CACHE_PATH="other.db", DB_PATH="other-own.db")
-    weather(desk, FaultRule(fault, path=CHAINS, attempts=(1,)), FaultRule(fault, path="EARNINGS", attempts=(1,)))
-    # Nine chains fail once each; that there is no outage behind it is not this test's question.
-    run = desk.run("analyze", "AAPL", "--format", "json", CIRCUIT_BREAKER_FAILURE_THRESHOLD="50")
-    ends(run, 0)
-    assert run.out == undisturbed.out
-    assert cached(desk) == cached(desk, "other.db")
+    for fault in PASSING:
+        weather(desk, FaultRule(fault, path=CHAINS, attempts=(1,)), FaultRule(fault, path="EARNINGS", attempts=(1,)))
+        # Nine chains fail once each; that there is no outage behind it is not this test's question.
+        run = desk.run("analyze", "AAPL", "--format", "json", CIRCUIT_BREAKER_FAILURE_THRESHOLD="50")
+        ends(run, 0)
+        assert run.out == undisturbed.out, fault
+        assert cached(desk) == cached(desk, "other.db"), fault
+        shutil.rmtree(desk.directory / "data")
 
 
 @pytest.mark.fault(37, 38)
