@@ -11,8 +11,8 @@ from tests.integration.conftest import KEY, TOKEN, Finished
 CANARIES = (TOKEN.encode(), KEY.encode())
 _HANDED_OVER = {
     ".env",
-    "TRADIER_API_KEY",
-    "ALPHA_VANTAGE_KEY",
+    "tradier_api_key",
+    "alpha_vantage_key",
 }  # files in which the tests themselves hand the keys over
 
 
