@@ -181,7 +181,8 @@ def _swap(fresh: Path, real: Path, suffix: str) -> Path | None:
     """Put the fresh file into the place; where the former one lies now.
 
     All of the former has its second name before it loses the first, and the place is never empty. A foreign -wal file
-    would be played into the fresh file, so it goes first.
+    would be played into the fresh file, so it goes first, and stays away whenever the power fails: for that moment the
+    place holds the former file without its log, which the names beside it hold whole.
     """
     aside = real.with_name(real.name + suffix)
     had_one = real.exists()
@@ -193,6 +194,7 @@ def _swap(fresh: Path, real: Path, suffix: str) -> Path | None:
     sync_directory(real.parent)
     for companion in _COMPANIONS:
         real.with_name(real.name + companion).unlink(missing_ok=True)
+    sync_directory(real.parent)
     fresh.replace(real)
     sync_directory(real.parent)
     return aside if had_one else None

@@ -40,6 +40,9 @@ def connect(path: Path, busy_timeout_s: float, mode: str = "rw") -> sqlite3.Conn
     except sqlite3.DatabaseError:
         connection.close()
         raise
+    except UnicodeDecodeError as error:  # SQLite quotes the damage, and sqlite3 takes all that it says for UTF-8
+        connection.close()
+        raise UnreadableRow("malformed database schema") from error
     return connection
 
 

@@ -7,6 +7,7 @@ zero-length file is always damage and never our own half-done work.
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -107,11 +108,16 @@ def _recognise(path: Path, busy_timeout_s: float) -> Err | None:
     Read only: the last connection that may write plays the -wal into the file as it closes, and a -wal that somebody
     copied beside our file would replace our pages in the moment in which we refuse it.
     """
-    connection = connect(path, busy_timeout_s, "ro")
     try:
+        with closing(connect(path, busy_timeout_s, "ro")) as connection:
+            return refuse_foreign(connection, path)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise
+    # A restored backup whose turn to WAL was cut by a power loss: opening for writing rolls it back. Whose the file is
+    # stands in its first sector, which no cut tears.
+    with closing(connect(path, busy_timeout_s, "ro&immutable=1")) as connection:
         return refuse_foreign(connection, path)
-    finally:
-        connection.close()
 
 
 def _identify(connection: sqlite3.Connection, path: Path, gate: WriteGate) -> Err | None:

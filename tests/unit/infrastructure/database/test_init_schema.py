@@ -1,6 +1,7 @@
 """Opening: made where missing, migrated where old, refused by name where it is not ours; nothing is replaced."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -50,6 +51,46 @@ def test_the_file_says_whose_it_is_and_how_it_is_kept(database: Database) -> Non
     assert database.rows("PRAGMA synchronous", (), lambda row: row[0]) == Ok((2,))
     assert database.rows("PRAGMA mmap_size", (), lambda row: row[0]) == Ok((0,))
     assert database.rows("PRAGMA foreign_keys", (), lambda row: row[0]) == Ok((1,))
+
+
+def test_a_rollback_journal_that_a_power_loss_left_is_played_back(database_path: Path, tmp_path: Path) -> None:
+    """A restored backup is turned to WAL at its first opening; a cut there leaves a journal."""
+    opened = init_database(database_path)
+    assert isinstance(opened, Ok)
+    opened.value.close()
+    cut = tmp_path / "cut" / "ivcrush.db"
+    cut.parent.mkdir()
+    connection = sqlite3.connect(database_path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("PRAGMA cache_size = 1")  # a page must leave the memory before the end of the transaction
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(
+        "INSERT INTO calendar_refreshes VALUES (?, 't', 0)", [(f"{number}" * 100,) for number in range(2000)]
+    )
+    for suffix in ("", "-journal"):
+        shutil.copyfile(f"{database_path}{suffix}", f"{cut}{suffix}")
+    connection.execute("ROLLBACK")
+    connection.close()
+    again = init_database(cut)
+    assert isinstance(again, Ok), again
+    assert again.value.rows("SELECT count(*) FROM calendar_refreshes", (), lambda row: row[0]) == Ok((0,))
+    again.value.close()
+    assert pragma(cut, "journal_mode") == "wal"
+
+
+def test_a_schema_whose_damage_is_no_text_is_told_as_damage(database_path: Path) -> None:
+    opened = init_database(database_path)
+    assert isinstance(opened, Ok)
+    opened.value.close()
+    content = database_path.read_bytes()
+    damaged = content.replace(b"tabledividendsdividends", b"table\xbbividends\xbbividends").replace(
+        b"CREATE TABLE dividends", b"CREATE TABEL \xbbividends"
+    )
+    assert damaged != content
+    database_path.write_bytes(damaged)
+    error = refusal(init_database(database_path))
+    assert error.code is ErrorCode.DBERROR
+    assert "damaged" in error.message
 
 
 def test_a_name_with_a_question_mark_and_a_hash_is_a_name(tmp_path: Path) -> None:
