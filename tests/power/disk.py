@@ -176,9 +176,10 @@ class Disk:
         ]
 
     def _refuse(self, call: Call) -> None:
-        ours = any(self._prefix.encode().hex() in text.replace("\\x", "") for text in call.arguments)
-        if ours or any(text.isdigit() and int(text) in self._open for text in call.arguments[:3]):
-            raise NotImplementedError(f"{call.name}({', '.join(text[:60] for text in call.arguments)})")
+        for found in call.arguments:
+            ours = self._prefix.encode() in found if isinstance(found, bytes) else found.isdigit()
+            if ours and (isinstance(found, bytes) or int(found) in self._open):
+                raise NotImplementedError(f"{call.name}({', '.join(str(each)[:60] for each in call.arguments)})")
 
     def _place(self, path: str, descriptor: str = "AT_FDCWD") -> tuple[Directory, str] | None:
         """The directory of a path and the name in it; None for a path elsewhere."""
@@ -200,18 +201,18 @@ class Disk:
 
     def _on_openat(self, call: Call) -> None:
         self._open.pop(call.result, None)
-        place = self._place(call.path(1), call.arguments[0])
+        place = self._place(call.path(1), call.word(0))
         if place is None:
             return
         directory, name = place
         node = directory if name == "." else directory.live.get(name)
         if node is None:
-            assert "O_CREAT" in call.arguments[2], call
+            assert "O_CREAT" in call.word(2), call
             node = File()
             directory.change({name: node})
-        if "O_APPEND" in call.arguments[2]:
+        if "O_APPEND" in call.word(2):
             raise NotImplementedError(f"appending to {name}")
-        if "O_TRUNC" in call.arguments[2] and isinstance(node, File):
+        if "O_TRUNC" in call.word(2) and isinstance(node, File):
             node.pending.append(Resize(0))
         self._open[call.result] = node
         self._positions[call.result] = 0
@@ -247,8 +248,8 @@ class Disk:
     _on_fdatasync = _on_fsync  # it writes the size as well, where the size changed
 
     def _on_mmap(self, call: Call) -> None:
-        node = None if call.arguments[4] == "-1" else self._open.get(call.number(4))
-        if isinstance(node, File) and "MAP_SHARED" in call.arguments[3] and "PROT_WRITE" in call.arguments[2]:
+        node = None if call.word(4) == "-1" else self._open.get(call.number(4))
+        if isinstance(node, File) and "MAP_SHARED" in call.word(3) and "PROT_WRITE" in call.word(2):
             if not any(name.endswith("-shm") and file is node for name, file in _files(self.root, "")):
                 raise NotImplementedError("a mapping other than that of SQLite's index of the log")
             node.mapped = True
@@ -262,7 +263,7 @@ class Disk:
     _on_rmdir = _on_unlink
 
     def _on_unlinkat(self, call: Call) -> None:
-        self._name(self._place(call.path(1), call.arguments[0]), None)
+        self._name(self._place(call.path(1), call.word(0)), None)
 
     def _on_link(self, call: Call) -> None:
         source = self._place(call.path(0))

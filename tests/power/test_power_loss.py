@@ -62,18 +62,12 @@ def test_a_program_that_syncs_its_log_at_checkpoints_only_is_found_out(record: R
 # --- the disk by itself ---
 
 
-def call(name: str, *arguments: str, result: int = 0) -> Call:
-    return Call(
-        name, tuple(word if word[:1].isdigit() or word.isupper() else _quoted(word) for word in arguments), result
-    )
-
-
-def _quoted(word: str) -> str:
-    return '"' + "".join(f"\\x{byte:02x}" for byte in word.encode()) + '"'
+def call(name: str, *arguments: str | bytes, result: int = 0) -> Call:
+    return Call(name, arguments, result)
 
 
 def opened(disk: Disk, path: str, descriptor: int = 3) -> None:
-    disk.apply(Call("openat", ("AT_FDCWD", _quoted(path), "O_RDWR|O_CREAT", "0600"), descriptor))
+    disk.apply(call("openat", "AT_FDCWD", path.encode(), "O_RDWR|O_CREAT", "0600", result=descriptor))
 
 
 def possible(disk: Disk, tmp_path: Path, losses: int = 200) -> set[tuple[tuple[str, bytes], ...]]:
@@ -90,7 +84,7 @@ def possible(disk: Disk, tmp_path: Path, losses: int = 200) -> set[tuple[tuple[s
 def test_a_synced_file_is_lost_with_its_name_until_the_directory_is_synced(tmp_path: Path) -> None:
     disk = Disk(Path("/box"))
     opened(disk, "/box/a")
-    disk.apply(call("pwrite64", "3", "hello", "5", "0", result=5))
+    disk.apply(call("pwrite64", "3", b"hello", "5", "0", result=5))
     disk.apply(call("fsync", "3"))
     assert possible(disk, tmp_path) == {(), (("a", b"hello"),)}
     disk.root.sync()
@@ -100,12 +94,12 @@ def test_a_synced_file_is_lost_with_its_name_until_the_directory_is_synced(tmp_p
 
 def test_a_new_name_takes_an_old_ones_place_at_once(tmp_path: Path) -> None:
     disk = Disk(Path("/box"))
-    for name, content in (("old", "1st"), ("new", "2nd")):
+    for name, content in (("old", b"1st"), ("new", b"2nd")):
         opened(disk, f"/box/{name}")
-        disk.apply(Call("pwrite64", ("3", _quoted(content), "3", "0"), 3))
+        disk.apply(call("pwrite64", "3", content, "3", "0", result=3))
         disk.apply(call("fsync", "3"))
     disk.root.sync()
-    disk.apply(Call("rename", (_quoted("/box/new"), _quoted("/box/old")), 0))
+    disk.apply(call("rename", b"/box/new", b"/box/old"))
     before, after = (("new", b"2nd"), ("old", b"1st")), (("old", b"2nd"),)
     assert possible(disk, tmp_path) == {before, after}
 

@@ -28,26 +28,31 @@ _INHERITED: Final = ("PATH", "HOME", "LANG")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One system call: its arguments as strace prints them, strings in hexadecimal."""
+    """One system call: its strings as bytes, its other arguments as strace prints them."""
 
     name: str
-    arguments: tuple[str, ...]
+    arguments: tuple[str | bytes, ...]
     result: int
 
     def data(self, place: int) -> bytes:
-        """A string argument. Raises ValueError where strace cut it short."""
-        text = self.arguments[place]
-        if not (text.startswith('"') and text.endswith('"')):
-            raise ValueError(f"{self.name}: argument {place} is not whole: {text[:40]}")
-        return bytes.fromhex(text[1:-1].replace("\\x", ""))
+        """A string argument."""
+        found = self.arguments[place]
+        assert isinstance(found, bytes), self.name
+        return found
 
     def path(self, place: int) -> str:
         """A path as it was given."""
         return os.fsdecode(self.data(place))
 
+    def word(self, place: int) -> str:
+        """Flags, a descriptor's name, a number."""
+        found = self.arguments[place]
+        assert isinstance(found, str), self.name
+        return found
+
     def number(self, place: int) -> int:
         """A number."""
-        return int(self.arguments[place], 0)
+        return int(self.word(place), 0)
 
 
 def why_not() -> str | None:
@@ -90,4 +95,12 @@ def _parsed(record: Path) -> Iterator[Call]:
                 raise ValueError(f"no call: {line[:200]}")
             result = int(found[3], 0)
             if result >= 0:
-                yield Call(found[1], tuple(found[2].split(", ")), result)
+                yield Call(found[1], tuple(_argument(text) for text in found[2].split(", ")), result)
+
+
+def _argument(text: str) -> str | bytes:
+    if not text.startswith('"'):
+        return text
+    if not text.endswith('"'):
+        raise ValueError(f"cut short: {text[:40]}")
+    return bytes.fromhex(text[1:-1].replace("\\x", ""))
