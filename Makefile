@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-input
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check check-static format bench accuracy dialect kill faults faults-http fuzz power trial lock clean install-service uninstall-service
+.PHONY: help demo test check check-static format bench accuracy dialect kill faults faults-http fuzz power year trial lock clean install-service uninstall-service
 
 help:
 	@echo "make demo      backfill and analyse AAPL and a few others on the embedded simulated market: no key, no network"
@@ -20,6 +20,7 @@ help:
 	@echo "make faults-http  each request of a batch with each fault that its provider can have, most of an hour"
 	@echo "make fuzz      FUZZ=1000000 broken texts for everything that reads what others wrote"
 	@echo "make power     the power lost at CUTS=1000 moments of the repositories' real writes: nothing acknowledged lost"
+	@echo "make year      DAYS=252 simulated trading days in one process: nothing grows that should not"
 	@echo "make trial     a newcomer's first hour: the lines of README and DEPLOYMENT typed into a clean copy"
 	@echo "make format    put the code into its form"
 	@echo "make lock      renew requirements/*.txt"
@@ -93,6 +94,10 @@ fuzz: .venv/dev
 CUTS ?= 1000
 power: .venv/dev
 	@$(BIN)/python -m tests.power --cuts $(CUTS)
+
+DAYS ?= 252
+year: .venv/dev
+	@$(BIN)/python -m tests.year --days $(DAYS)
 
 trial: .venv/dev
 	@$(BIN)/python -m tests.trial

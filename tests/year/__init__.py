@@ -1,0 +1,1 @@
+"""A year of trading days in one process: what a day alone does not show."""
