@@ -6,6 +6,7 @@ how the program fits together reads this file from top to bottom.
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -16,13 +17,14 @@ from ivcrush.application.services.batch_analyzer import BatchAnalyzer
 from ivcrush.application.services.calendar_refresh import CalendarRefresh
 from ivcrush.application.services.company_history import CompanyHistory
 from ivcrush.application.services.history_backfill import HistoryBackfill
-from ivcrush.application.services.history_needs import HistoryNeeds
+from ivcrush.application.services.history_needs import HistoryNeeds, Standing
 from ivcrush.application.services.request_planner import RequestPlanner
 from ivcrush.application.services.scan import Scan
 from ivcrush.config.settings import AppSettings, Provider, missing_key
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import EarningsData, MarketData
+from ivcrush.domain.types import Ticker
 from ivcrush.infrastructure.api.alpha_vantage import AlphaVantageClient, alpha_vantage_transport
 from ivcrush.infrastructure.api.tradier import TradierClient, tradier_transport
 from ivcrush.infrastructure.api.transport import Bounds, Resilience, Transport
@@ -83,6 +85,7 @@ class Container:
         self._options = options
         self._database = database
         self._transports: dict[Provider, Transport] = {}
+        self._held = ExitStack()
 
     @classmethod
     def open(cls, settings: AppSettings, options: RunOptions, clock: Clock) -> "Result[Container]":
@@ -91,12 +94,13 @@ class Container:
         return database if isinstance(database, Err) else Ok(cls(settings, options, clock, database.value))
 
     async def aclose(self) -> None:
-        """Close connections, cache file and database, in that order."""
+        """Close connections, cache file and database, in that order, and let the next run begin."""
         for transport in self._transports.values():
             await transport.aclose()
         if "cache" in self.__dict__:  # a run that asked nobody makes no cache file
             self.cache.close()
         self._database.close()
+        self._held.close()
 
     @property
     def usage(self) -> Usage:
@@ -124,6 +128,13 @@ class Container:
         """The lock of long runs on this database."""
         path = self._settings.storage.path
         return RunLock(path.with_name(path.name + ".lock"))
+
+    def hold(self, holder: str) -> Result[None]:
+        """Take that lock until the container is closed.
+
+        Errors: DBERROR, with the reason `locked` where another run has it.
+        """
+        return self._held.enter_context(self.run_lock()).acquire(holder)
 
     @property
     def market_calendar(self) -> MarketCalendar:
@@ -225,9 +236,17 @@ class Container:
 
     @cached_property
     def history(self) -> CompanyHistory:
-        """Gives the past of companies."""
+        """Gives the past of companies, whatever it takes."""
+        return self._history(stand_in=True)
+
+    def _history(self, *, stand_in: bool) -> CompanyHistory:
         quarters = self._settings.evaluation.max_quarters
-        return CompanyHistory(self.backfill, self.history_needs, self.prices, quarters=quarters)
+        return CompanyHistory(self.backfill, self.history_needs, self.prices, quarters=quarters, stand_in=stand_in)
+
+    def standing(self, ticker: Ticker) -> Result[Standing]:
+        """What of a company's past is stored, and what an analysis would ask for. Errors: DBERROR."""
+        quarters = self._settings.evaluation.max_quarters
+        return self.history_needs.standing(ticker, self.as_of, self.market_calendar, quarters=quarters)
 
     @cached_property
     def history_needs(self) -> HistoryNeeds:
@@ -251,6 +270,7 @@ class Container:
             "version": __version__,
             "as_of": None if self._options.as_of is None else self._options.as_of.isoformat(),
             "depth": self.batch_depth,
+            "refresh": self._options.refresh,
             "market": "simulated" if self._options.simulated else self._settings.tradier.base_url,
             "evaluation": asdict(self._settings.evaluation),
         }
@@ -290,7 +310,7 @@ class Container:
         return Analyzer(
             market=self.market,
             planner=self.planner,
-            history=self.history,
+            history=self.history if reach.spends_scarce_calls else self._history(stand_in=False),
             earnings_store=self.earnings_store,
             analyses=self.analyses,
             settings=AnalyzerSettings(

@@ -89,7 +89,7 @@ def test_without_continue_on_error_the_first_failure_ends_the_run_and_the_rest_i
     assert finished.code == 3
     assert [row["error"]["code"] for row in document["failures"]] == ["NODATA"] + ["SKIPPED"] * 4
     assert document["summary"] | {"total": 7, "analysed": 2, "failed": 1, "skipped": 4} == document["summary"]
-    assert "2 of 7 rows are done and kept; the same command goes on from there" in finished.err
+    assert "2 of 7 rows are done and kept; the same command goes on from there, once what failed" in finished.err
 
 
 @pytest.mark.parametrize("chosen", [["--tickers", "KO, aapl"], ["--file", "chosen.txt"]], ids=["list", "file"])
@@ -263,7 +263,7 @@ def test_csv_has_a_row_a_company_and_a_file_is_written_whole(desk: Desk) -> None
 def test_what_will_take_minutes_is_told_before_it_begins(desk: Desk) -> None:
     batch(desk, 8)
     again = batch(desk, 8, TRADIER_PER_MINUTE="30")  # the cache answers, so that it takes no minute after all
-    assert (again.code, again.err) == (0, "8 companies, at most 36 requests, up to 1:12\n")
+    assert (again.code, again.err) == (0, "8 companies, about 36 requests, up to 1:12\n")
     assert batch(desk, 8, TRADIER_PER_MINUTE="37").err == ""
 
 
@@ -285,3 +285,20 @@ def test_a_run_whose_report_could_not_be_delivered_is_taken_up_and_asks_nothing(
     assert (summary["resumed"], summary["analysed"]) == (5, 5)
     assert desk.market.stats()["requests"] == before
     assert stored(desk, "SELECT complete FROM batch_runs") == [(1,)]
+
+
+def test_a_run_holds_its_lock_and_hears_a_signal_while_a_reader_stalls(desk: Desk) -> None:
+    path = calendar(desk, 12)
+    arguments = ("--earnings-file", str(path), "--format", "json", "--as-of", AS_OF.isoformat())
+    first = desk.process("analyze_batch.py", *arguments)  # whose report is more than a pipe takes
+    until = time.monotonic() + 60
+    while not ((desk.directory / "data" / "ivcrush.db").exists() and _done(desk) == 12):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(0.5)
+    assert desk.run("analyze-batch", "--earnings-file", str(path)).code == 75
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(timeout=5) == 143
+    first.communicate()
+    again = json.loads(batch(desk, 12).out)["summary"]
+    assert (again["resumed"], again["requests"]) == (12, 0)

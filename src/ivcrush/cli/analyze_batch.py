@@ -18,7 +18,7 @@ from ivcrush.cli.command import Outcome, Style, UsageError, parsed, required
 from ivcrush.cli.earnings_csv import EarningsRow, read_earnings
 from ivcrush.cli.exit_codes import Exit
 from ivcrush.cli.failures import labelled_failure, stderr_lines
-from ivcrush.cli.locked import alone
+from ivcrush.cli.locked import taken
 from ivcrush.cli.render.documents import render_batch
 from ivcrush.cli.ticker_file import read_tickers
 from ivcrush.config import rules
@@ -85,8 +85,8 @@ async def execute(request: Request, container: Container, style: Style) -> Outco
         continue_on_error=request.continue_on_error,
         fresh=request.fresh,
     )
-    with alone(container, COMMAND) as held:
-        ran = held if isinstance(held, Err) else await run_batch(batch, container, style)
+    held = taken(container, COMMAND)
+    ran = held if isinstance(held, Err) else await run_batch(batch, container, style)
     if isinstance(ran, Err):
         return refused(ran.error)
     failures = [labelled_failure(failure, style) for failure in ran.value.failures]

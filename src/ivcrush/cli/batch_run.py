@@ -110,7 +110,8 @@ def closing_lines(ran: Ran) -> Iterator[str]:
         yield f"{len(incomplete)} of {len(ran.answers)} analyses lack their vrp: {', '.join(incomplete)}"
     if ran.code is Exit.STORAGE or any(failure.error.code is ErrorCode.SKIPPED for failure in ran.failures):
         total = len(ran.answers) + len(ran.failures)
-        yield f"{len(ran.answers)} of {total} rows are done and kept; the same command goes on from there"
+        done = f"{len(ran.answers)} of {total} rows are done and kept"
+        yield f"{done}; the same command goes on from there, once what failed is mended"
 
 
 def _end(outcome: BatchOutcome, code: Exit, container: Container) -> None:
@@ -123,19 +124,19 @@ def _tell_what_comes(started: StartedBatch, container: Container) -> Result[None
     rows = started.batch.rows
     questions = [rows[position].question for position in started.left]
     tickers = [question.value.ticker for question in questions if isinstance(question, Ok)]
-    bound = estimate(tickers, container.batch_depth, container.prices)
+    bound = estimate(tickers, container.batch_depth, container.standing)
     if isinstance(bound, Err):
         return bound
     if started.kept:
         _aloud(f"run {started.run_id} goes on: {len(started.kept)} of {len(rows)} rows were done", tell=True)
     minutes = bound.value.minutes(*container.rates_a_minute)
-    words = f"{bound.value.companies} companies, at most {bound.value.requests} requests"
-    lacking = bound.value.without_history
+    words = f"{bound.value.companies} companies, about {bound.value.requests} requests"
+    lacking = bound.value.histories
     if lacking:
         left = container.calls_left_today
         if isinstance(left, Err):
             return left
-        words += f", {lacking} of them without history: {left.value} {Provider.ALPHA_VANTAGE} calls are left today"
+        words += f", {lacking} of them lacking reports: {left.value} {Provider.ALPHA_VANTAGE} calls are left today"
     _aloud(f"{words}, up to {duration_text(60 * minutes)}", tell=60 * minutes >= _WORTH_TELLING_S)
     return Ok(None)
 

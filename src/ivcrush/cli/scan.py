@@ -20,7 +20,7 @@ from ivcrush.cli.batch_run import Ran, closed_day, closing_lines, refused, run_b
 from ivcrush.cli.command import Outcome, Style, UsageError, parsed, required
 from ivcrush.cli.exit_codes import Exit, exit_of_run
 from ivcrush.cli.failures import labelled_failure, stderr_lines
-from ivcrush.cli.locked import alone
+from ivcrush.cli.locked import taken
 from ivcrush.cli.render.documents import render_batch
 from ivcrush.config import rules
 from ivcrush.config.settings import Provider
@@ -82,8 +82,8 @@ async def execute(request: Request, container: Container, style: Style) -> Outco
         return Outcome((), Exit.DONE, (closed,))
     begun, as_of = container.clock.monotonic(), container.as_of
     start, end = request.dates or days_ahead(request.days, as_of, container.market_calendar)
-    with alone(container, COMMAND) as held:
-        found = held if isinstance(held, Err) else await _scanned(start, end, as_of, container, style)
+    held = taken(container, COMMAND)
+    found = held if isinstance(held, Err) else await _scanned(start, end, as_of, container, style)
     if isinstance(found, Err):
         return refused(found.error)
     facts = ScanFacts(start, end, request.wish, found.value.reporters.calendar)

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ivcrush.cli.command import Command, Examination, InputError, Operation, Outcome, Style, UsageError, required
 from ivcrush.cli.demo import DEMO_AS_OF, demo_market
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from ivcrush.operations_container import OperationsContainer
 
 T = TypeVar("T")
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 _Load = Callable[[Collection[Provider]], AppSettings]  # raises ConfigurationError
 _Deliver = Callable[[Outcome], int]
 _USEFUL = (Exit.DONE, Exit.PARTIAL)
@@ -206,7 +208,9 @@ async def _executed(
 ) -> int:
     """The work and the delivery of its result, with the database open till the end: some note that it was delivered."""
     try:
-        return deliver(await command.execute(prepared, container, style))
+        outcome = await command.execute(prepared, container, style)
+        _hear_signals_at_once()
+        return deliver(outcome)
     finally:
         figures.spending = container.spending
         await container.aclose()
@@ -215,6 +219,7 @@ async def _executed(
 def _interruptible(work: Callable[[], Coroutine[Any, Any, T]]) -> T | Exit:
     """Run to the end, or to the first SIGINT or SIGTERM; a second one ends the process at once."""
     received: list[int] = []
+    before = {number: signal.getsignal(number) for number in _STOPPING}
 
     async def guarded() -> T:
         task = asyncio.current_task()
@@ -227,7 +232,7 @@ def _interruptible(work: Callable[[], Coroutine[Any, Any, T]]) -> T | Exit:
             task.cancel()
 
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _STOPPING:
             loop.add_signal_handler(number, stop, number)
         return await work()
 
@@ -236,6 +241,21 @@ def _interruptible(work: Callable[[], Coroutine[Any, Any, T]]) -> T | Exit:
     except asyncio.CancelledError:
         _tell("interrupted; what was finished is kept", logging.WARNING)
         return Exit(128 + received[0])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _hear_signals_at_once() -> None:
+    """From here on nothing awaits: the loop would hear a signal only when a reader who stalls has read it all."""
+    loop = asyncio.get_running_loop()
+    for number in _STOPPING:
+        loop.remove_signal_handler(number)
+        signal.signal(number, _leave)
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _deliver(outcome: Outcome, output: Path | None, style: Style, figures: RunFigures) -> int:

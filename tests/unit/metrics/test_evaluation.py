@@ -145,6 +145,18 @@ def test_an_estimated_date_is_remarked_on():
     assert not [reason for reason in evaluated().reasons if "report date" in reason]
 
 
+def test_a_session_that_was_inferred_is_no_estimated_date():
+    reasons = evaluated(status=DateStatus.ESTIMATED, flags=("session_from_history",)).reasons
+    assert "note: session of the report taken from the company's past ones" in reasons
+    assert not [reason for reason in reasons if "report date" in reason]
+
+
+def test_a_date_that_the_calendar_contradicts_is_a_doubt():
+    analysis = evaluated(flags=("date_not_in_calendar",))
+    assert not analysis.tradeable
+    assert "against: the calendar names another date near the one given" in analysis.reasons
+
+
 def test_a_date_by_argument_alone_is_said_to_be_as_named():
     analysis = evaluated(status=DateStatus.UNKNOWN)
     assert analysis.tradeable

@@ -18,6 +18,7 @@ from ivcrush.application.metrics.vrp import (
     point_ratio,
     posterior_log_ratio,
     recommend,
+    shown_below,
 )
 from ivcrush.domain.analysis import HistoryStatistics, ImpliedMove
 from ivcrush.domain.enums import MoveMeasure, Recommendation, Timing
@@ -180,3 +181,11 @@ def test_a_ratio_on_a_threshold_belongs_to_the_better_side(ratio, expected):
 def test_long_volatility_needs_a_ratio_a_marginal_step_below_one_and_a_posterior_that_agrees(ratio, above_one, long):
     vrp = replace(measured(), ratio=ratio, probability_above_one=above_one)
     assert favours_long_volatility(vrp, EvaluationSettings()) is long
+
+
+@pytest.mark.parametrize(
+    ("ratio", "needed", "shown"),
+    [(1.1, 1.2, "1.10"), (1.1967, 1.2, "1.197"), (1.19996, 1.2, "1.19996"), (1.1999999, 1.2, "1.2")],
+)
+def test_a_ratio_that_falls_short_is_shown_with_the_digits_that_say_so(ratio: float, needed: float, shown: str) -> None:
+    assert shown_below(ratio, needed) == shown

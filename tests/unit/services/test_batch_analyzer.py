@@ -148,7 +148,7 @@ async def cut_run(desk: Desk, rows: Sequence[BatchRow], done: int) -> None:
         ({"TERM_STRUCTURE_DEPTH": "2"}, [False] * 4),
         ({"VRP_MARGINAL": "1.3"}, [False] * 4),
     ],
-    ids=["the same", "--fresh", "half an hour later", "another depth", "another threshold"],
+    ids=["the same", "--fresh", "too late", "another depth", "another threshold"],
 )
 async def test_only_young_rows_of_the_same_question_are_taken_over(
     desk: Desk, changed: dict[str, object], resumed: list[bool]
@@ -163,7 +163,7 @@ async def test_only_young_rows_of_the_same_question_are_taken_over(
     assert again.run_id == ("run-1" if any(resumed) else "run-2")
 
 
-async def test_an_edited_input_takes_over_what_it_still_asks(desk: Desk) -> None:
+async def test_an_input_that_was_mended_takes_over_all_that_was_done(desk: Desk) -> None:
     first, second, third = rows_of(desk, 3)
     await cut_run(desk, [first, second], done=1)
     again = await finished(desk.run(), [third, first], run_id="run-2")
@@ -172,6 +172,15 @@ async def test_an_edited_input_takes_over_what_it_still_asks(desk: Desk) -> None
         (0, f"{third.label} {third.question.value.report_date} - -"),  # type: ignore[union-attr]
         (1, f"{first.label} {first.question.value.report_date} - -"),  # type: ignore[union-attr]
     ]
+
+
+async def test_another_input_neither_takes_over_nor_spoils_a_cut_run(desk: Desk) -> None:
+    rows = rows_of(desk, 4)
+    await cut_run(desk, rows, done=2)
+    other = await finished(desk.run(), rows[:1], run_id="run-2")
+    assert (other.run_id, [row.resumed for row in other.rows]) == ("run-2", [False])
+    again = await finished(desk.run(), rows, run_id="run-3")
+    assert (again.run_id, [row.resumed for row in again.rows]) == ("run-1", [True, True, False, False])
 
 
 @pytest.mark.parametrize("path", ["clock", "quotes", "expirations"])
@@ -253,3 +262,23 @@ async def test_rows_that_a_breaker_turned_away_are_asked_about_once_more(
     assert {row.label: row.answer for row in told} == {row.label: row.answer for row in outcome.rows}
     assert desk.asked("/options/expirations") - before == asked
     assert stored(desk, "SELECT count(*) FROM batch_items WHERE analysis IS NOT NULL") == [(fate.count("done"),)]
+
+
+async def test_a_chain_that_did_not_come_is_flagged_and_one_that_nobody_asked_for_fails_the_row(desk: Desk) -> None:
+    rows = rows_of(desk, 1)
+    await with_history(desk, rows)
+    desk.market.set_switches(Switches(faults=(FaultRule("503", path="chains", nth=3),)))
+    outcome = await finished(desk.run(MAX_CONCURRENT_REQUESTS="1"), rows, fresh=True)
+    (row,) = outcome.rows
+    assert isinstance(row.answer, Ok)
+    assert "chain_missing" in json.loads(row.answer.value.document)["flags"]
+    desk.market.set_switches(Switches(faults=(FaultRule("503", path="chains", nth=2),)))
+    run = desk.run(MAX_CONCURRENT_REQUESTS="1", CIRCUIT_BREAKER_FAILURE_THRESHOLD="1", refresh=True)
+    assert codes(await finished(run, rows, run_id="run-2", fresh=True)) == ["EXTERNAL"]
+
+
+async def test_a_run_of_many_spends_no_scarce_calls_on_raw_bars(desk: Desk) -> None:
+    desk.market.set_switches(Switches(faults=(FaultRule("404", path="history"),)))
+    before = desk.asked("TIME_SERIES_DAILY")
+    await finished(desk.run(), rows_of(desk, 2))
+    assert desk.asked("TIME_SERIES_DAILY") == before

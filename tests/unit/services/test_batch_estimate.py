@@ -13,13 +13,13 @@ async def test_companies_without_a_past_cost_a_request_more(desk: Desk) -> None:
     await run.backfill.fetch(Ticker("AAPL"), FRIDAY_AFTERNOON, run.market_calendar, quarters=12, with_dividends=False)
     three = [Ticker("AAPL"), Ticker("KO"), Ticker("IBM")]
     # three times expirations and three chains, two times bars, everybody's quotes, the clock and two months
-    assert estimate(three, 3, run.prices) == Ok(BatchEstimate(companies=3, requests=18, without_history=2))
-    assert estimate([], 3, run.prices) == Ok(BatchEstimate(0, 0, 0))
+    assert estimate(three, 3, run.standing) == Ok(BatchEstimate(companies=3, requests=18, histories=2))
+    assert estimate([], 3, run.standing) == Ok(BatchEstimate(0, 0, 0))
 
 
 async def test_quotes_of_many_are_asked_for_in_parts(desk: Desk) -> None:
     many = [Ticker(f"A{chr(65 + n // 26)}{chr(65 + n % 26)}") for n in range(501)]
-    assert estimate(many, 1, desk.run().prices) == Ok(BatchEstimate(501, 501 * 2 + 501 + 3 + 2, 501))
+    assert estimate(many, 1, desk.run().standing) == Ok(BatchEstimate(501, 501 * 2 + 501 + 3 + 2, 501))
 
 
 def test_minutes_are_those_of_both_paces() -> None:

@@ -15,7 +15,7 @@ from ivcrush.application.metrics.implied_move import ImpliedMoveReading, implied
 from ivcrush.application.metrics.skew import measure_skew
 from ivcrush.application.metrics.straddle import measure_straddle
 from ivcrush.application.metrics.term_structure import measure_term_structure
-from ivcrush.application.metrics.vrp import favours_long_volatility, measure_vrp, recommend
+from ivcrush.application.metrics.vrp import favours_long_volatility, measure_vrp, recommend, shown_below
 from ivcrush.domain.analysis import (
     Consistency,
     ExecutionQuality,
@@ -33,6 +33,7 @@ DOUBTS = {
     "session_unknown": "the session of the report is unknown",
     "report_on_closed_day": "the report date is a day on which the exchange is closed: an estimate",
     "date_conflict": "sources name different report dates",
+    "date_not_in_calendar": "the calendar names another date near the one given",
     "history_not_fetched": "past moves could not be fetched",
     "calendar_not_refreshed": "the stored report date could not be checked again",
     "event_date_suspect": "the options expect the event in another expiration than the calendar says",
@@ -145,8 +146,9 @@ def _richness(vrp: Result[VrpResult], snapshot: MarketSnapshot) -> Iterator[tupl
         yield False, vrp.error.message
         return
     found, marginal = vrp.value, snapshot.settings.vrp_marginal
-    words = f"the event move is {found.ratio:.2f} times the mean of {found.quarters} past moves"
     rich = found.ratio >= marginal
+    ratio = f"{found.ratio:.2f}" if rich else shown_below(found.ratio, marginal)
+    words = f"the event move is {ratio} times the mean of {found.quarters} past moves"
     yield rich, words if rich else f"{words}, {marginal:g} needed"
 
 
@@ -183,6 +185,8 @@ def _assumed(request: AnalysisRequest, timing: Timing) -> Iterator[str]:
     """What was taken for the report's date and session where nobody confirms them."""
     if request.status is DateStatus.UNKNOWN:
         yield "report date as named, not confirmed by the calendar"
+    elif "session_from_history" in request.flags:
+        yield "session of the report taken from the company's past ones"
     elif request.status is not DateStatus.CONFIRMED:
         yield f"report date {request.status}"
     if request.timing is Timing.UNKNOWN:

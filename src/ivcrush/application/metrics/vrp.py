@@ -140,3 +140,12 @@ def _squared_variation(moves: Sequence[float]) -> float:
         return TYPICAL_VARIATION**2
     mean = fmean(moves)
     return sum((move - mean) ** 2 for move in moves) / (len(moves) - 1) / mean**2
+
+
+def shown_below(ratio: float, needed: float) -> str:
+    """A ratio that falls short, with as many digits, two at least, as show that it does."""
+    for digits in range(2, 6):
+        shown = f"{ratio:.{digits}f}"
+        if float(shown) < needed:
+            return shown
+    return f"{ratio:g}"

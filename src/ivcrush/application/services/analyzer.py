@@ -46,18 +46,19 @@ _log = logging.getLogger(__name__)
 class Reach:
     """How much is spent on each company.
 
-    `depth` counts the expirations fetched from the event's on, `before` those before it: they show whether the variance
-    jumps where the calendar says. `asks_dates` is whether a report date may be asked for, a company a call.
+    `depth` counts the expirations fetched from the event's on, `before` those before it: they show whether the
+    variance jumps where the calendar says. `spends_scarce_calls` is whether a report date may be asked for, a company
+    a call, and raw bars where the history of prices fails.
     """
 
     depth: int
     before: int
-    asks_dates: bool
+    spends_scarce_calls: bool
 
 
 # One company is looked at as closely as makes sense; of many, each request is minutes of waiting.
-ONE = Reach(depth=8, before=1, asks_dates=True)
-MANY = Reach(depth=3, before=0, asks_dates=False)
+ONE = Reach(depth=8, before=1, spends_scarce_calls=True)
+MANY = Reach(depth=3, before=0, spends_scarce_calls=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,19 @@ class Ground:
     state: SessionState
     flags: tuple[str, ...] = ()
     clock_lag: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chains:
+    """The chains that came, rising, and whether those are all that were asked for."""
+
+    found: tuple[OptionChain, ...]
+    complete: bool
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What the analysis has to say of them."""
+        return () if self.complete else ("chain_missing",)
 
 
 class Analyzer:
@@ -174,7 +188,11 @@ class Analyzer:
         if isinstance(history, Err):
             return history
         request = await self._planner.plan(
-            question, ground.as_of, history.value.sessions, ground.calendar, ask=self._settings.reach.asks_dates
+            question,
+            ground.as_of,
+            history.value.sessions,
+            ground.calendar,
+            ask=self._settings.reach.spends_scarce_calls,
         )
         if isinstance(request, Err):
             return request
@@ -200,7 +218,7 @@ class Analyzer:
         request: AnalysisRequest,
         quote: UnderlyingQuote,
         expirations: tuple[date, ...],
-        chains: tuple[OptionChain, ...],
+        chains: _Chains,
         history: Past,
     ) -> Result[MarketSnapshot]:
         today = ground.as_of.astimezone(NEW_YORK).date()
@@ -210,11 +228,11 @@ class Analyzer:
         recent = history.newest(self._settings.evaluation.max_quarters)
         return Ok(
             MarketSnapshot(
-                request=replace(request, flags=(*request.flags, *ground.flags, *history.flags)),
-                as_of=self._stamp(quote, chains, ground),
+                request=replace(request, flags=(*request.flags, *ground.flags, *history.flags, *chains.flags)),
+                as_of=self._stamp(quote, chains.found, ground),
                 quote=quote,
                 expirations=expirations,
-                chains=chains,
+                chains=chains.found,
                 moves=recent.moves,
                 missing=recent.missing,
                 dividends=dividends.value,
@@ -253,10 +271,11 @@ class Analyzer:
             )
         return Ok(quote)
 
-    async def _chains(
-        self, request: AnalysisRequest, expirations: Sequence[date], ground: Ground
-    ) -> Result[tuple[OptionChain, ...]]:
-        """The event's expiration and those after it, and the one before; only the event's own is indispensable."""
+    async def _chains(self, request: AnalysisRequest, expirations: Sequence[date], ground: Ground) -> Result[_Chains]:
+        """The event's expiration and those after it, and the one before; only the event's own is indispensable.
+
+        A chain that a breaker kept from being asked for is no answer with less: the company is asked about again.
+        """
         wanted = _wanted(request, expirations, ground, self._settings.reach)
         if isinstance(wanted, Err):
             return wanted
@@ -264,13 +283,14 @@ class Analyzer:
         days = sorted({*wanted.value, *needed})
         answers = await together(self._market.option_chain(request.ticker, day) for day in days)
         for day, answer in zip(days, answers, strict=True):
-            if isinstance(answer, Err) and day in needed:
+            if isinstance(answer, Err) and (day in needed or answer.error.about("breaker") is not None):
                 return answer
             if isinstance(answer, Err):
                 _log.log(
                     severity(answer.error), "%s: the chain of %s is missing: %s", request.ticker, day, answer.error
                 )
-        return Ok(tuple(answer.value for answer in answers if isinstance(answer, Ok)))
+        found = tuple(answer.value for answer in answers if isinstance(answer, Ok))
+        return Ok(_Chains(found, complete=len(found) == len(days)))
 
     def _stamp(self, quote: UnderlyingQuote, chains: Sequence[OptionChain], ground: Ground) -> datetime:
         """The fixed moment; or, for now, when the last quote was made, within what clocks may differ."""

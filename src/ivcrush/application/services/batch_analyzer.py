@@ -24,7 +24,7 @@ from ivcrush.domain.protocols import BatchStore
 from ivcrush.domain.types import BatchRun, KeptRow, Ticker
 
 # A row that a cut run did longer ago than this is done again: its quotes are of another market.
-KEPT_FOR = timedelta(minutes=30)
+KEPT_FOR = timedelta(minutes=15)
 # A run that was cut longer ago than this is over.
 _TAKEN_UP_FOR = timedelta(days=1)
 # After these nothing more can succeed, so the run ends whatever it was told.
@@ -122,15 +122,18 @@ class BatchAnalyzer:
         self._sleep = sleep
 
     def start(self, batch: Batch, run_id: str) -> Result[StartedBatch]:
-        """Note the run and its rows, or take up the one that was cut under its own number. Errors: DBERROR."""
+        """Note the run and its rows, or take up the one that was cut under its own number. Errors: DBERROR.
+
+        A run is taken up by whoever asks for all that it has done: an input that was mended since, but no other one.
+        """
         names = _names(batch.rows)
         now = self._now()
         found = self._store.last_unfinished(batch.command, self._conditions, now - _TAKEN_UP_FOR)
         if isinstance(found, Err):
             return found
-        cut = None if batch.fresh else found.value
+        cut = None if batch.fresh or found.value is None or not found.value.done.keys() <= set(names) else found.value
         done = {} if cut is None else cut.done
-        usable = {name: done[name] for name in names if name in done and now - done[name].ended_at <= KEPT_FOR}
+        usable = {name: done[name] for name in names if name in done and abs(now - done[name].ended_at) <= KEPT_FOR}
         number = cut.run_id if cut is not None and usable else run_id
         begun = self._store.begin_run(BatchRun(number, batch.command, self._conditions, now), names, usable)
         if isinstance(begun, Err):
@@ -193,7 +196,7 @@ class BatchAnalyzer:
         rejected, going.turned_away = going.turned_away, []
         if not rejected:
             return
-        if not any(isinstance(outcome.answer, Ok) for outcome in going.outcomes.values()):
+        if going.stopped is not None or not any(isinstance(outcome.answer, Ok) for outcome in going.outcomes.values()):
             for position in rejected:
                 going.told(going.outcomes[position])
             return

@@ -58,13 +58,19 @@ class Past:
 
 
 class CompanyHistory:
-    """Gives the past of companies; `quarters` is how many reports an analysis wants."""
+    """Gives the past of companies; `quarters` is how many reports an analysis wants.
 
-    def __init__(self, backfill: HistoryBackfill, needs: HistoryNeeds, prices: PriceStore, *, quarters: int) -> None:
+    `stand_in` permits two scarce calls more for a company whose history of prices fails.
+    """
+
+    def __init__(
+        self, backfill: HistoryBackfill, needs: HistoryNeeds, prices: PriceStore, *, quarters: int, stand_in: bool
+    ) -> None:
         self._backfill = backfill
         self._needs = needs
         self._prices = prices
         self._quarters = quarters
+        self._stand_in = stand_in
 
     async def at(self, ticker: Ticker, as_of: datetime, calendar: MarketCalendar) -> Result[Past]:
         """The past as it was known at `as_of`. Errors: DBERROR."""
@@ -86,7 +92,9 @@ class CompanyHistory:
         """Fetch what is lacking; the flags of what was not to be had. Errors: DBERROR."""
         ticker, flags = standing.ticker, tuple[str, ...]()
         if standing.lacks_reports:
-            fetched = await self._backfill.fetch(ticker, as_of, calendar, quarters=self._quarters, with_dividends=False)
+            fetched = await self._backfill.fetch(
+                ticker, as_of, calendar, quarters=self._quarters, with_dividends=False, stand_in=self._stand_in
+            )
             if isinstance(fetched, Ok) or fetched.error.code is ErrorCode.DBERROR:
                 return fetched if isinstance(fetched, Err) else Ok(())
             _log.log(severity(fetched.error), "%s: history not fetched: %s", ticker, fetched.error)

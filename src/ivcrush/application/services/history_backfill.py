@@ -124,14 +124,21 @@ class HistoryBackfill:
         return done if isinstance(done, Err) or not standing.lacks_dividends else await self._with_dividends(done.value)
 
     async def fetch(
-        self, ticker: Ticker, as_of: datetime, calendar: MarketCalendar, *, quarters: int, with_dividends: bool
+        self,
+        ticker: Ticker,
+        as_of: datetime,
+        calendar: MarketCalendar,
+        *,
+        quarters: int,
+        with_dividends: bool,
+        stand_in: bool = True,
     ) -> Result[BackfillOutcome]:
         """Measure and keep the newest `quarters` reports that the stock had answered by `as_of`, and all kept before.
 
-        Where the history of prices fails, raw bars stand in, at two scarce calls more. Errors: NODATA where the company
-        has no reports, which is remembered; those of the providers, DBERROR; no move is kept then.
+        Where the history of prices fails, raw bars stand in if `stand_in`, at two scarce calls more. Errors: NODATA
+        where the company has no reports, which is remembered; those of the providers, DBERROR; no move is kept then.
         """
-        done = await self._fetch(ticker, as_of, calendar, quarters=quarters, stand_in=True)
+        done = await self._fetch(ticker, as_of, calendar, quarters=quarters, stand_in=stand_in)
         return done if isinstance(done, Err) or not with_dividends else await self._with_dividends(done.value)
 
     async def renew(self, ticker: Ticker, as_of: datetime, calendar: MarketCalendar) -> Result[BackfillOutcome]:
