@@ -335,6 +335,16 @@ class TestPrices:
         assert value(store.missing_moves(IBM, date(2026, 5, 15))) == MISSING
         assert value(store.bars(IBM, *WHOLE)) == (bar(old, 7.0), bar(new))
 
+    def test_a_history_of_the_evening_of_a_report_leaves_the_move_that_was_measured_later(
+        self, database: Database
+    ) -> None:
+        store = PricesRepository(database)
+        store.save_history(IBM, MOVES, MISSING, [], through=FRIDAY, saved_at=MONDAY)
+        evening = date(2026, 1, 28)  # IBM reports after the close; the move is the next day's
+        pending = MissingMove(evening, Timing.AMC, "no bar of 2026-01-29")
+        store.save_history(IBM, MOVES[1:], (pending,), [], through=evening, saved_at=TUESDAY)
+        assert value(store.moves(IBM, date(2026, 5, 15))) == MOVES
+
     def test_a_newer_history_replaces_the_older_one_from_its_first_report_on(self, database: Database) -> None:
         store = PricesRepository(database)
         store.save_history(IBM, MOVES, MISSING, [bar(date(2026, 1, 28))], through=FRIDAY, saved_at=MONDAY)

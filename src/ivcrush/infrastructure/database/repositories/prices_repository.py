@@ -17,7 +17,7 @@ KEPT_BARS_DAYS: Final = 400  # a year of sessions for the ordinary volatility, a
 _INSERT_MOVE = """INSERT INTO historical_moves (ticker, report_date, timing, reaction_session, previous_close,
     close_to_close_pct, gap_pct, open_to_close_pct, peak_pct, flags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _INSERT_MISSING = """INSERT INTO historical_moves (ticker, report_date, timing, flags, reason)
-    VALUES (?, ?, ?, '[]', ?)"""
+    VALUES (?, ?, ?, '[]', ?) ON CONFLICT DO NOTHING"""
 _INSERT_BAR = """INSERT INTO daily_bars (ticker, session, open, high, low, close, volume)
     VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _SAVE_BACKFILL = """INSERT INTO ticker_metadata (ticker, last_backfill, oldest_report) VALUES (?, ?, ?)
@@ -30,7 +30,9 @@ _MISSING = """SELECT report_date, timing, reason FROM historical_moves
     WHERE ticker = ? AND report_date < ? AND reason IS NOT NULL ORDER BY report_date DESC"""
 _BARS = """SELECT session, open, high, low, close, volume FROM daily_bars
     WHERE ticker = ? AND session BETWEEN ? AND ? ORDER BY session"""
-_DELETE_MOVES = "DELETE FROM historical_moves WHERE ticker = ? AND report_date BETWEEN ? AND ?"
+# A move that was measured later than `through` is not of this window, though its report may be.
+_DELETE_MOVES = """DELETE FROM historical_moves
+    WHERE ticker = ? AND report_date BETWEEN ? AND ? AND (reaction_session IS NULL OR reaction_session <= ?)"""
 _DELETE_BARS = "DELETE FROM daily_bars WHERE ticker = ? AND session <= ?"
 _LAST_BACKFILL = "SELECT last_backfill FROM ticker_metadata WHERE ticker = ? AND last_backfill IS NOT NULL"
 _OLDEST_REPORT = "SELECT oldest_report FROM ticker_metadata WHERE ticker = ? AND oldest_report IS NOT NULL"
@@ -63,7 +65,7 @@ class PricesRepository:
         window = (ticker, min(dates, default=through).isoformat(), through.isoformat())
 
         def replace(connection: sqlite3.Connection) -> None:
-            connection.execute(_DELETE_MOVES, window)
+            connection.execute(_DELETE_MOVES, (*window, through.isoformat()))
             connection.executemany(_INSERT_MOVE, [_move_row(ticker, move) for move in moves])
             connection.executemany(_INSERT_MISSING, [_missing_row(ticker, report) for report in missing])
             _replace_bars(connection, ticker, bars, through)
