@@ -559,8 +559,8 @@ def test_the_table_fits_a_wide_terminal_and_names_what_counts(desk: Desk) -> Non
     single, several = desk.run("analyze", "AAPL"), desk.run("analyze", "AAPL", "MSFT", "ZZZZ")
     assert max(map(len, (single.out + several.out).splitlines())) <= 120
     assert "\x1b" not in single.out
-    assert [line.split("  ")[0] for line in single.out.splitlines()[3:7]] == [
-        "event move", "", "straddle", "ordinary volatility",
+    assert [line.split("  ")[0] for line in single.out.splitlines()[3:9]] == [
+        "event move", "", "straddle", "", "", "ordinary volatility",
     ]  # fmt: skip
     assert single.out.splitlines()[0].startswith("AAPL  reports 2026-05-18 AMC (confirmed), as of 2026-05-15T15:45")
     assert several.out.splitlines()[-2].startswith("3 total, 2 analysed, 1 failed, 0 skipped, ")

@@ -138,7 +138,7 @@ async def test_a_failure_that_may_pass_is_tried_three_times_and_then_told(fault:
         assert error.code is code
         assert error.message.startswith("127.0.0.1: ")
         assert len(server.requests) == 3
-        assert transport.counts == RequestCounts(sent=3)
+        assert transport.counts == RequestCounts(sent=3, repeated=2)
         assert 1.0 <= waits.slept[0] <= 2.0 <= waits.slept[1] <= 4.0
 
 
@@ -161,7 +161,7 @@ async def test_a_failed_attempt_is_logged_with_its_number_and_the_wait_asked_for
 async def test_after_one_such_failure_the_data_still_comes(fault: str) -> None:
     async with provider(PASSING[fault][0], answer(200, DATA)) as (transport, _, _):
         assert isinstance(await transport.send(CLOCK), Ok)
-        assert transport.counts == RequestCounts(sent=2)
+        assert transport.counts == RequestCounts(sent=2, repeated=1)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ async def test_a_429_holds_everybody_to_the_windows_end() -> None:
     async with provider(refusal, answer(200, DATA)) as (transport, _, waits):
         assert isinstance(await transport.send(CLOCK), Ok)
         assert waits.slept == [9.0]
-        assert transport.counts == RequestCounts(sent=2)
+        assert transport.counts == RequestCounts(sent=2, repeated=1)
 
 
 async def test_rate_headers_pace_the_next_request() -> None:
@@ -556,7 +556,7 @@ async def test_a_burst_refusal_is_retried_after_more_than_a_second() -> None:
     async with alpha_vantage(answer(200, burst), answer(200, b"{}")) as (client, _, waits, transport):
         assert await client.dividends(TSLA) == Ok(())
         assert waits.slept[0] == 1.2
-        assert transport.counts == RequestCounts(sent=2)
+        assert transport.counts == RequestCounts(sent=2, repeated=1)
 
 
 async def test_the_key_is_in_no_message_and_no_log(caplog: pytest.LogCaptureFixture) -> None:

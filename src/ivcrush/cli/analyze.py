@@ -44,6 +44,8 @@ def needed_keys(questions: tuple[ReportQuestion, ...]) -> tuple[Provider, ...]: 
 async def execute(questions: tuple[ReportQuestion, ...], container: Container, style: Style) -> Outcome:
     """Analyse all of them and render one analysis, or a batch of several."""
     begun = container.clock.monotonic()
+    if len(questions) > 1:  # one call for everybody instead of one for each; where it fails, each asks for itself
+        await container.calendar_refresh.at_hand()
     results = await container.analyzer.analyze(questions, correlation_id())
     analyses = [result.value for result in results if isinstance(result, Ok)]
     failures = tuple(

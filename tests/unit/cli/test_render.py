@@ -53,6 +53,7 @@ ANALYSIS: Document = {
 def batch(analyses: list[Document], failures: list[Document]) -> BatchReport:
     head: Document = {
         "schema": "ivcrush.batch/1",
+        "as_of": "2026-05-15T15:45:00-04:00",
         "term_structure_depth": 3,
         "summary": {"total": len(analyses) + len(failures), "analysed": len(analyses), "elapsed_s": 0.1},
     }
@@ -117,11 +118,12 @@ def test_a_simulated_result_says_so_first_even_when_it_failed() -> None:
 
 def test_the_table_of_a_batch_ranks_rows_above_failures_and_totals() -> None:
     lines = shown(batch([ANALYSIS, without("history", "vrp", "execution")], [FAILURE]), TABLE).splitlines()
-    assert lines[0].split()[:3] == ["ticker", "report", "event"]
-    assert " ".join(lines[1].split()) == "XYZ 2026-05-20 AMC 4.45 % 8.55 % 0.52 0.60 to 1.10 12 % good skip -"
-    assert " ".join(lines[2].split()) == "XYZ 2026-05-20 AMC 4.45 % n/a n/a n/a n/a n/a skip -"
+    assert lines[:2] == ["as of 2026-05-15T15:45:00-04:00", ""]
+    assert lines[2].split()[:3] == ["ticker", "report", "event"]
+    assert " ".join(lines[3].split()) == "XYZ 2026-05-20 AMC 4.45 % 8.55 % 0.52 0.80 0.60 to 1.10 12 % good skip -"
+    assert " ".join(lines[4].split()) == "XYZ 2026-05-20 AMC 4.45 % n/a n/a n/a n/a n/a n/a skip -"
     depth = "up to 3 expirations read from the event's on"
-    assert lines[3:] == ["BAD: NODATA: XYZ: 3 past moves, 4 needed", "", "3 total, 2 analysed", depth]
+    assert lines[5:] == ["BAD: NODATA: XYZ: 3 past moves, 4 needed", "", "3 total, 2 analysed", depth]
     assert shown(batch([], [FAILURE]), TABLE).splitlines()[-2:] == ["1 total, 0 analysed", depth]
 
 

@@ -21,6 +21,7 @@ _BATCH_COLUMNS = (
     "event move",
     "past mean",
     "ratio",
+    "shrunk",
     "90 % interval",
     "P(>1)",
     "execution",
@@ -45,7 +46,8 @@ def batch_table(
 ) -> Iterator[str]:
     """A row an analysis, ranked, then the failures and the totals; a line a piece."""
     rows = [_batch_row(analysis, style) for analysis in analyses]
-    lines = [_SIMULATED, ""] if style.simulated else []
+    lines = [_SIMULATED] if style.simulated else []
+    lines += [f"as of {_text(head['as_of'])}", ""]
     lines += aligned([_BATCH_COLUMNS, *rows]) if rows else []
     lines += [_failed(each) for each in failures]
     for line in (*lines, "", _summed(head)):
@@ -234,6 +236,7 @@ def _batch_row(analysis: Document, style: Style) -> tuple[str, ...]:
         f"{_number(move['event_move_pct'], 2)} %",
         f"{_number(history['mean_abs_pct'], 2)} %" if "error" not in history else "n/a",
         _number(vrp["ratio"], 2) if "error" not in vrp else "n/a",
+        _number(vrp["shrunk_ratio"], 2) if "error" not in vrp else "n/a",
         f"{low} to {high}" if low else "n/a",
         _percent(vrp["probability_above_one"]) if "error" not in vrp else "n/a",
         _text(execution["tier"]) if "error" not in execution else "n/a",
