@@ -83,6 +83,7 @@ def _lived(folder: Path, market: SimulatedMarket, day: date, mishap: str, chance
             problems.append(f"{command[0]}: a traceback")
         problems += [f"{command[0]}: told a secret" for secret in (TOKEN, KEY) if secret in out + err]
     rows, found = _examined(folder / "data" / "ivcrush.db")
+    gc.unfreeze()  # each run freezes what its process begins with; in this one that is the former run's remains
     gc.collect()
     size = sum(path.stat().st_size for path in (folder / "data").iterdir() if path.is_file())
     return Day(
