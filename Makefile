@@ -54,8 +54,11 @@ demo: .venv/core
 	@$(BIN)/python scripts/analyze.py AAPL --demo
 	@$(BIN)/python scripts/analyze_batch.py --tickers AAPL,KO,MSFT,NVDA --demo --fresh
 
+# What runs whole programs, or for long, is not slowed down by counting lines.
+LONG := tests/deploy tests/faults tests/fuzz tests/kill tests/performance tests/power tests/year
 test: .venv/dev
-	@$(BIN)/python -m pytest --ignore=tests/dialect --cov --cov-report=term:skip-covered --cov-fail-under=90
+	@$(BIN)/python -m pytest --ignore=tests/dialect $(addprefix --ignore=,$(LONG)) --cov --cov-report=term:skip-covered --cov-fail-under=90
+	@$(BIN)/python -m pytest $(LONG)
 
 check: check-static test
 

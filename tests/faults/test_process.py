@@ -152,7 +152,8 @@ def test_a_reply_of_200_mb_is_given_up_before_it_fills_the_memory(desk: Desk) ->
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 3
     assert usage is not None
-    assert usage.ru_maxrss < MOST_MEMORY_KB
+    ours_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # which a child is told of until it has more
+    assert usage.ru_maxrss <= max(MOST_MEMORY_KB, ours_kb)
 
 
 def _drained(process: "subprocess.Popen[str]") -> bool:

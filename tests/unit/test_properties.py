@@ -62,7 +62,8 @@ def numbers_and_words(found: Any) -> tuple[list[float], list[Any]]:
 
 DOLLARS = (
     "spot", "forward", "implied_move.atm_strike", "implied_move.straddle_cost", "implied_move.lower",
-    "implied_move.upper",
+    "implied_move.upper", "straddle.one_sigma", "straddle.two_sigma", "straddle.after_report", "straddle.gamma",
+    "straddle.vega", "straddle.theta",
 )  # fmt: skip
 
 
