@@ -126,8 +126,7 @@ class Container:
 
     def run_lock(self) -> RunLock:
         """The lock of long runs on this database."""
-        path = self._settings.storage.path
-        return RunLock(path.with_name(path.name + ".lock"))
+        return RunLock.beside(self._settings.storage.path)
 
     def hold(self, holder: str) -> Result[None]:
         """Take that lock until the container is closed.

@@ -135,7 +135,7 @@ class HealthContainer:
 
     def _run_holder(self) -> Result[str | None]:
         path = self._settings.storage.path
-        return RunLock(path.with_name(path.name + ".lock")).holder()
+        return RunLock.beside(path).holder()
 
     def _coverage(self) -> Result[HistoryCoverage]:
         """The reporters from today on; a past move counts from the quarters that a VRP needs."""

@@ -70,7 +70,7 @@ class OperationsContainer:
 
     def run_lock(self) -> RunLock:
         """The lock of long runs on this database."""
-        return RunLock(self.database_path.with_name(self.database_path.name + ".lock"))
+        return RunLock.beside(self.database_path)
 
     def run_holder(self) -> Result[str | None]:
         """Who holds the run lock now, None for nobody. Errors: DBERROR."""

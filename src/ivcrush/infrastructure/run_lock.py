@@ -26,6 +26,11 @@ class RunLock:
         self._path = path
         self._descriptor: int | None = None
 
+    @classmethod
+    def beside(cls, database: Path) -> Self:
+        """The lock of long runs on that database."""
+        return cls(database.with_name(database.name + ".lock"))
+
     def acquire(self, holder: str) -> Result[None]:
         """Take the lock for `holder` (who and since when, one line). Errors: DBERROR, reason `locked` where held."""
         try:

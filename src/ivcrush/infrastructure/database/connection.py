@@ -7,7 +7,8 @@ sqlite3 exception out.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,6 +61,19 @@ def connect_for_reading_only(path: Path, busy_timeout_s: float) -> sqlite3.Conne
     return connection
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Everything done inside is kept, or nothing, whatever ends the block. Raises sqlite3.DatabaseError."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite rolls back by itself on a full disk or an I/O error
+            connection.execute("ROLLBACK")
+        raise
+
+
 class UnreadableRow(sqlite3.DatabaseError):
     """A row that breaks what its table promises: some other hand, or the disk, has been at it."""
 
@@ -103,7 +117,9 @@ class Database:
         """Run `work` in one transaction: all of it is kept, or nothing. Errors: DBERROR."""
         try:
             with self._lock, self._gate:  # COMMIT checkpoints by itself now and then: that happens inside, too
-                return Ok(self._transaction(work))
+                with transaction(self._connection):
+                    value = work(self._connection)
+                return Ok(value)
         except sqlite3.DatabaseError as error:
             return storage_failure(error, self.path)
         except OSError as error:
@@ -125,14 +141,3 @@ class Database:
         """Close the connection; closing twice does nothing."""
         with self._lock:  # no gate: SQLite checkpoints here only where it finds itself alone with the file
             self._connection.close()
-
-    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            value = work(self._connection)
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:  # SQLite rolls back by itself on a full disk or an I/O error
-                self._connection.execute("ROLLBACK")
-            raise
-        return value

@@ -7,6 +7,8 @@ order. Constraints repeat what the domain promises: a row that breaks one is a d
 import sqlite3
 from typing import Final
 
+from ivcrush.infrastructure.database.connection import transaction
+
 APPLICATION_ID: Final = 0x49564352  # "IVCR", at offset 68 of the file
 
 Migration = tuple[str, ...]
@@ -175,15 +177,9 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...] = 
     Cut anywhere, the file holds the schema before or after a migration. Raises sqlite3.DatabaseError.
     """
     while (version := schema_version(connection)) < len(migrations):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             if schema_version(connection) == version:  # else another process was faster
                 _step(connection, migrations[version], version + 1)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # SQLite rolls back by itself on a full disk or an I/O error
-                connection.execute("ROLLBACK")
-            raise
 
 
 def _step(connection: sqlite3.Connection, statements: Migration, version: int) -> None:
