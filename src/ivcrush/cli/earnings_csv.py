@@ -14,12 +14,12 @@ from datetime import date
 from itertools import chain
 from pathlib import Path
 
-from ivcrush.application.services.request_planner import NEXT_REPORT_AFTER, ReportQuestion
+from ivcrush.application.services.request_planner import ReportQuestion
 from ivcrush.cli.command import InputError
 from ivcrush.cli.text_file import read_text
 from ivcrush.domain.enums import Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
-from ivcrush.domain.types import Ticker, parse_ticker
+from ivcrush.domain.types import SAME_REPORT, Ticker, parse_ticker
 from ivcrush.utils.text import printable
 from ivcrush.utils.timezone import parse_date
 
@@ -207,11 +207,11 @@ def _unless_known(
     for other, line in dates.items():
         if other == report_date:
             return err(ErrorCode.INVALID, f"{place}: {ticker} on {report_date} stands in line {line} already")
-        if abs(other - report_date) <= NEXT_REPORT_AFTER:
+        if abs(other - report_date) <= SAME_REPORT:
             return err(
                 ErrorCode.INVALID,
                 f"{place}: {ticker} on {report_date}, but on {other} in line {line}; "
-                f"reports more than {NEXT_REPORT_AFTER.days} days apart, or one date, are needed",
+                f"reports more than {SAME_REPORT.days} days apart, or one date, are needed",
             )
     dates[report_date] = number
     return Ok(question)

@@ -7,7 +7,7 @@ market dates, prices are dollars, `_pct` is percent. Nothing here reads a clock,
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NewType
 
@@ -22,6 +22,10 @@ Ticker = NewType("Ticker", str)
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+
+# Two dates of a company nearer than this are spellings of one quarter's report: quarterly reports lie 60 days and more
+# apart.
+SAME_REPORT = timedelta(days=45)
 
 _TICKER = re.compile(r"[A-Z]{1,6}(\.[A-Z]{1,3})?")
 

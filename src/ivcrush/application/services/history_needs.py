@@ -15,7 +15,7 @@ from ivcrush.domain.enums import Timing
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import EarningsStore, PriceStore
-from ivcrush.domain.types import HistoricalMove, MissingMove, ScheduledReport, Ticker
+from ivcrush.domain.types import SAME_REPORT, HistoricalMove, MissingMove, ScheduledReport, Ticker
 
 # After this long without a new report another quarter has gone by.
 QUARTER = timedelta(days=100)
@@ -29,8 +29,6 @@ WITHOUT_REPORTS = timedelta(days=30)
 DIVIDENDS_LIFE = timedelta(days=30)
 # Ordinary volatility is of recent sessions: bars further behind are fetched again.
 OLDEST_BAR_SESSIONS = 10
-# Quarterly reports lie further apart; an expected date nearer to a stored report is another spelling of it.
-_NEXT_REPORT_AFTER = timedelta(days=45)
 _DAYS_LOOKED_BACK_FOR_BARS = 30
 _HORIZON = timedelta(days=400)
 
@@ -211,7 +209,7 @@ def _due(
 ) -> Iterator[datetime]:
     """When the next report should be there: once the stock has closed on it by the calendar, or a quarter went by."""
     if dates:
-        after = dates[0] + _NEXT_REPORT_AFTER
+        after = dates[0] + SAME_REPORT
         yield datetime.combine(dates[0], time.min, NEW_YORK) + QUARTER
     else:
         after = asked.at.astimezone(NEW_YORK).date()

@@ -15,14 +15,12 @@ from ivcrush.domain.enums import DateStatus, ReportSource, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import EarningsData, EarningsStore
-from ivcrush.domain.types import AnalysisRequest, ScheduledReport, Ticker
+from ivcrush.domain.types import SAME_REPORT, AnalysisRequest, ScheduledReport, Ticker
 
 # How many of the company's own past sessions must agree before they stand in for an unknown one.
 SESSIONS_THAT_AGREE = 8
 # A stored date is asked for again when its source last named it longer ago than this.
 STORED_DATE_LIFE = timedelta(days=7)
-# Quarterly reports lie further apart than this; nearer dates are spellings of the same one.
-NEXT_REPORT_AFTER = timedelta(days=45)
 # The one provider that names coming reports.
 CALENDAR_SOURCE: Final = ReportSource.ALPHA_VANTAGE
 _HORIZON = timedelta(days=400)
@@ -156,7 +154,7 @@ def _named(question: ReportQuestion, report_date: date, expected: Sequence[Sched
     same = next((report for report in expected if report.report_date == report_date), None)
     if same is not None:
         return same if question.from_calendar else replace(same, source=ReportSource.ARGUMENT)
-    near = any(abs(report.report_date - report_date) <= NEXT_REPORT_AFTER for report in expected)
+    near = any(abs(report.report_date - report_date) <= SAME_REPORT for report in expected)
     flags = ("date_not_in_calendar",) if near else ()
     return ScheduledReport(
         question.ticker, report_date, Timing.UNKNOWN, DateStatus.UNKNOWN, ReportSource.ARGUMENT, flags=flags
@@ -188,7 +186,7 @@ def _with_session(
 
 
 def _request(report: ScheduledReport, question: ReportQuestion, expected: Sequence[ScheduledReport]) -> AnalysisRequest:
-    after = report.report_date + NEXT_REPORT_AFTER
+    after = report.report_date + SAME_REPORT
     flags = report.flags if report.moved_from is None else (*report.flags, "report_date_moved")
     return AnalysisRequest(
         ticker=question.ticker,

@@ -23,12 +23,20 @@ import msgspec
 from ivcrush.domain.enums import DateStatus, ReportSource, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import MarketCalendar
-from ivcrush.domain.types import DailyBar, Dividend, PastReport, ScheduledReport, Split, Ticker, parse_ticker
+from ivcrush.domain.types import (
+    SAME_REPORT,
+    DailyBar,
+    Dividend,
+    PastReport,
+    ScheduledReport,
+    Split,
+    Ticker,
+    parse_ticker,
+)
 from ivcrush.infrastructure.api.json_wire import BOM, count, decode, rows, top_level
 
 _MISSING = frozenset({"", "-", "none", "null"})
 _SOONEST, _LATEST = timedelta(10), timedelta(120)
-_SAME_REPORT = timedelta(45)  # two dates nearer than this cannot be two quarters' reports
 _NEEDED_COLUMNS = ("symbol", "reportDate")
 _TIMINGS = {
     "pre-market": Timing.BMO,
@@ -240,7 +248,7 @@ def _conflicts_flagged(reports: Iterable[ScheduledReport]) -> list[ScheduledRepo
     for _, group in groupby(sorted(reports, key=lambda r: (r.ticker, r.report_date)), key=lambda report: report.ticker):
         each = [_one_session(list(same)) for _, same in groupby(group, key=lambda report: report.report_date)]
         for report in each:
-            near = [r for r in each if r is not report and abs(r.report_date - report.report_date) < _SAME_REPORT]
+            near = [r for r in each if r is not report and abs(r.report_date - report.report_date) <= SAME_REPORT]
             result.append(replace(report, flags=(*report.flags, "date_conflict")) if near else report)
     return result
 

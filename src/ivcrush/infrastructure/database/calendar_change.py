@@ -7,14 +7,12 @@ silence means anything depends on what was asked.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from ivcrush.domain.enums import ReportSource, Timing
-from ivcrush.domain.types import ScheduledReport, Ticker
+from ivcrush.domain.types import SAME_REPORT, ScheduledReport, Ticker
 
-# Two dates closer than this are spellings of one quarter's report: quarterly reports lie 60 days and more apart.
-SAME_REPORT_DAYS: Final = 45
 # Estimates are given up one by one. A calendar without more than this share of what it named before was cut short.
 MOST_GIVEN_UP: Final = 0.25
 
@@ -32,7 +30,7 @@ class CalendarChange:
 def calendar_change(current: Mapping[int, ScheduledReport], reports: Sequence[ScheduledReport]) -> CalendarChange:
     """Compare the current rows of one source with what it says now.
 
-    A row is superseded where the source now names another date or session within `SAME_REPORT_DAYS` days instead.
+    A row is superseded where the source now names another date or session within `SAME_REPORT` instead.
     """
     told = {_identity(report): report for report in reports}  # the same line twice is one line
     numbers = {_identity(report): number for number, report in current.items()}
@@ -63,4 +61,4 @@ def _identity(report: ScheduledReport) -> tuple[Ticker, ReportSource, date, Timi
 
 
 def _has_successor(old: ScheduledReport, dates: Sequence[date]) -> bool:
-    return any(abs(told - old.report_date) <= timedelta(SAME_REPORT_DAYS) for told in dates)
+    return any(abs(told - old.report_date) <= SAME_REPORT for told in dates)

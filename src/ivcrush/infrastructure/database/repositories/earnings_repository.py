@@ -9,18 +9,13 @@ never given up: the report was made. What the user typed as an argument is never
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from ivcrush.domain.enums import DateStatus, ReportSource, Timing
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK
-from ivcrush.domain.types import CalendarListing, Dividend, ScheduledReport, Ticker
-from ivcrush.infrastructure.database.calendar_change import (
-    SAME_REPORT_DAYS,
-    CalendarChange,
-    calendar_change,
-    given_up,
-)
+from ivcrush.domain.types import SAME_REPORT, CalendarListing, Dividend, ScheduledReport, Ticker
+from ivcrush.infrastructure.database.calendar_change import CalendarChange, calendar_change, given_up
 from ivcrush.infrastructure.database.connection import Database, Row, select
 from ivcrush.infrastructure.database.flag_words import flags_text, parse_flags
 from ivcrush.infrastructure.database.moments import parse_utc_text, utc_text
@@ -37,7 +32,7 @@ _EXPECTED = f"""SELECT now.ticker, now.report_date, now.timing, now.status, now.
     FROM earnings_calendar AS now LEFT JOIN earnings_calendar AS before
         ON before.ticker = now.ticker AND before.source = now.source AND before.superseded_at <= now.first_seen
         AND before.superseded_at IS NOT NULL AND before.report_date <> now.report_date
-        AND abs(julianday(before.report_date) - julianday(now.report_date)) <= {SAME_REPORT_DAYS}
+        AND abs(julianday(before.report_date) - julianday(now.report_date)) <= {SAME_REPORT.days}
     WHERE now.superseded_at IS NULL AND now.report_date BETWEEN ? AND ?"""  # noqa: S608
 _CALENDAR = f"{_EXPECTED} GROUP BY now.number ORDER BY now.report_date, now.ticker, now.number"
 _SCHEDULED = f"{_EXPECTED} AND now.ticker = ? GROUP BY now.number ORDER BY now.report_date, now.number"
@@ -91,7 +86,7 @@ class EarningsRepository:
         """
         told = [report for report in reports if report.source is source]
         dates = [report.report_date for report in told]
-        since = min((_day(seen_at), *dates)) - timedelta(SAME_REPORT_DAYS)
+        since = min((_day(seen_at), *dates)) - SAME_REPORT
 
         def apply(connection: sqlite3.Connection) -> int:
             window = (source.value, since.isoformat())
