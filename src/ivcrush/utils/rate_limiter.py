@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+# No wait that a provider names is longer, whoever waits: its header may hold anything, and windows are of a minute.
 MAX_SERVER_WAIT_S = 65.0
 MILLISECONDS_FROM = 1e11  # as seconds this would be the year 5138
 _TRUST_IN_LAST_WINDOW_S = 5.0

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from ivcrush.domain.errors import AppError, Err, Ok, Result
+from ivcrush.utils.rate_limiter import MAX_SERVER_WAIT_S
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
-
-MAX_SERVER_WAIT_S = 65.0
 
 T = TypeVar("T")
 
