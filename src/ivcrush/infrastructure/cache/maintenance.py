@@ -15,13 +15,12 @@ from ivcrush.domain.errors import AppError, Err, Ok, Result
 from ivcrush.domain.operations import CacheCleaning, CacheFacts, CacheState, RepliesOfKind
 from ivcrush.infrastructure.cache.cached_provider import kind_of
 from ivcrush.infrastructure.cache.inspection import is_of_this_version
-from ivcrush.infrastructure.database.connection import connect, connect_for_reading_only
+from ivcrush.infrastructure.database.connection import Interrupted, connect, connect_for_reading_only, give_up_when
 from ivcrush.infrastructure.database.failures import file_failure, storage_failure, unusable
 
 T = TypeVar("T")
 
 _LOCK_WAIT_S: Final = 5.0
-_INSTRUCTIONS_BETWEEN_LOOKS: Final = 20_000
 _ROWS: Final = "SELECT key, stored_at, expires_at, size FROM replies"
 _EVERYTHING: Final = float("inf")
 
@@ -44,12 +43,12 @@ def count_replies(path: Path, now: datetime) -> Result[CacheFacts]:
     return Ok(CacheFacts(state, _file_bytes(path), () if kinds is None else kinds))
 
 
-def clear_cache(path: Path, *, interrupted: Callable[[], bool]) -> Result[CacheCleaning]:
+def clear_cache(path: Path, *, interrupted: Interrupted) -> Result[CacheCleaning]:
     """Forget every reply and give the space back. Errors: DBERROR as `count_replies`, and for a file that is locked."""
     return _remove(path, _EVERYTHING, interrupted)
 
 
-def clean_cache(path: Path, now: datetime, *, interrupted: Callable[[], bool]) -> Result[CacheCleaning]:
+def clean_cache(path: Path, now: datetime, *, interrupted: Interrupted) -> Result[CacheCleaning]:
     """Forget the replies whose time is over and give the space back. Errors: DBERROR as `clear_cache`."""
     return _remove(path, now.timestamp(), interrupted)
 
@@ -60,7 +59,7 @@ class _Damaged(sqlite3.DatabaseError):
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
-def _remove(path: Path, expired_at_s: float, interrupted: Callable[[], bool]) -> Result[CacheCleaning]:
+def _remove(path: Path, expired_at_s: float, interrupted: Interrupted) -> Result[CacheCleaning]:
     def remove(connection: sqlite3.Connection) -> int:
         removed = connection.execute("DELETE FROM replies WHERE expires_at <= ?", (expired_at_s,)).rowcount
         connection.execute("VACUUM")
@@ -79,7 +78,7 @@ def _with_file(
     path: Path,
     opened: Callable[[Path, float], sqlite3.Connection],
     work: Callable[[sqlite3.Connection], T],
-    interrupted: Callable[[], bool],
+    interrupted: Interrupted,
 ) -> Result[tuple[CacheState, T | None]]:
     """What `work` makes of a file that is ready, and None of one that a run has yet to make."""
     if not path.exists():
@@ -88,7 +87,7 @@ def _with_file(
         return unusable(path, "not a file", "name a file", "cannot_open")
     try:
         with closing(opened(path, _LOCK_WAIT_S)) as connection:
-            connection.set_progress_handler(interrupted, _INSTRUCTIONS_BETWEEN_LOOKS)
+            give_up_when(connection, interrupted)
             readable = is_of_this_version(connection, path)
             if isinstance(readable, Err):
                 return readable

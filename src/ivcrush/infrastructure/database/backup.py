@@ -17,7 +17,8 @@ from typing import Final
 
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.operations import DatabaseFacts
-from ivcrush.infrastructure.database.examination import Interrupted, give_up_when, require_sound
+from ivcrush.infrastructure.database.connection import Interrupted, give_up_when
+from ivcrush.infrastructure.database.examination import require_sound
 from ivcrush.infrastructure.database.failures import file_failure, storage_failure, unusable
 from ivcrush.infrastructure.database.inspection import connect_for_reading
 from ivcrush.infrastructure.database.private_files import make_private_directory, make_private_file

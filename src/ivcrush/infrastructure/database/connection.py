@@ -18,6 +18,8 @@ from ivcrush.infrastructure.database.write_gate import WriteGate
 from ivcrush.utils.performance import track_performance
 
 T = TypeVar("T")
+Interrupted = Callable[[], bool]
+_INSTRUCTIONS_BETWEEN_LOOKS = 20_000  # of SQLite's machine, about a millisecond
 _OPENING = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 Row = tuple[Any, ...]  # what SQLite hands out; the `parse` of each query makes it a domain value
 
@@ -59,6 +61,11 @@ def connect_for_reading_only(path: Path, busy_timeout_s: float) -> sqlite3.Conne
         # can be writing, and the file may be read as it stands.
         return connect(path, busy_timeout_s, "ro&immutable=1")
     return connection
+
+
+def give_up_when(connection: sqlite3.Connection, interrupted: Interrupted) -> None:
+    """From now on the connection's statements end with SQLITE_INTERRUPT once `interrupted` says so."""
+    connection.set_progress_handler(interrupted, _INSTRUCTIONS_BETWEEN_LOOKS)
 
 
 @contextmanager

@@ -11,15 +11,12 @@ from typing import Final
 
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.operations import DatabaseFacts
-from ivcrush.infrastructure.database.connection import Row
+from ivcrush.infrastructure.database.connection import Interrupted, Row, give_up_when
 from ivcrush.infrastructure.database.failures import storage_failure, unusable
 from ivcrush.infrastructure.database.inspection import connect_for_reading, remarks
 from ivcrush.infrastructure.database.migrations import MIGRATIONS, TABLES, schema_version
 
-Interrupted = Callable[[], bool]
-
 _MOST_FINDINGS: Final = 20
-_INSTRUCTIONS_BETWEEN_LOOKS: Final = 20_000  # of SQLite's machine, about a millisecond
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _TABLES: Final = """SELECT name FROM sqlite_schema
     WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"""
@@ -51,11 +48,6 @@ def require_sound(path: Path, *, interrupted: Interrupted) -> Result[DatabaseFac
     if isinstance(facts, Err) or facts.value.sound:
         return facts
     return unusable(path, f"damaged ({facts.value.damage[0]})", "restore a backup", "corrupt")
-
-
-def give_up_when(connection: sqlite3.Connection, interrupted: Interrupted) -> None:
-    """From now on the connection's statements end with SQLITE_INTERRUPT once `interrupted` says so."""
-    connection.set_progress_handler(interrupted, _INSTRUCTIONS_BETWEEN_LOOKS)
 
 
 def file_bytes(path: Path) -> int:

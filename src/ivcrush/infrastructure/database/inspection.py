@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
-from ivcrush.infrastructure.database.connection import Database, connect, connect_for_reading_only
+from ivcrush.infrastructure.database.connection import Database, connect, connect_for_reading_only, give_up_when
 from ivcrush.infrastructure.database.failures import file_failure, storage_failure, unusable
 from ivcrush.infrastructure.database.init_schema import refuse_by_size, refuse_foreign, refuse_incomplete
 from ivcrush.infrastructure.database.migrations import MIGRATIONS, schema_version
@@ -23,7 +23,6 @@ OLDER_SCHEMA: Final = "older_schema"  # the context `reason` of what the next ru
 # The first version without the WAL-reset bug, which two writing processes can meet (docs/decisions/0004).
 _FIXED_SQLITE: Final = (3, 51, 3)
 _LOCK_WAIT_S: Final = 1.0
-_INSTRUCTIONS_BETWEEN_LOOKS: Final = 20_000  # of SQLite's machine, about a millisecond
 
 
 def open_for_reading(path: Path) -> Result[Database]:
@@ -128,7 +127,7 @@ def _read_through(
 ) -> Result[str]:
     """SQLite's quick_check, given up in time. Raises sqlite3.DatabaseError."""
     deadline = monotonic() + read_for_s
-    connection.set_progress_handler(lambda: monotonic() >= deadline, _INSTRUCTIONS_BETWEEN_LOOKS)
+    give_up_when(connection, lambda: monotonic() >= deadline)
     try:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError as error:
