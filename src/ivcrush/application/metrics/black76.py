@@ -74,13 +74,6 @@ def erfcx(x: FloatArray) -> FloatArray:
     return total.reshape(shape)
 
 
-def normal_cdf(x: FloatArray) -> FloatArray:
-    """Φ(x), any shape; full relative accuracy in the lower tail."""
-    size = np.abs(x)
-    tail = 0.5 * np.exp(-0.5 * size * size) * erfcx(size * _SQRT_HALF)
-    return np.where(x < 0, tail, 1.0 - tail)
-
-
 def price(forward: FloatArray, strike: FloatArray, stdev: FloatArray, is_call: BoolArray) -> FloatArray:
     """Undiscounted Black-76 price of each option, in the unit of `forward`; shapes alike or broadcast, stdev >= 0."""
     forward, strike, stdev, is_call = np.broadcast_arrays(forward, strike, stdev, is_call)
