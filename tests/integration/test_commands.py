@@ -281,6 +281,15 @@ def test_a_useless_reply_ends_with_1_and_says_what_was_wrong(desk: Desk, fault: 
     assert finished.err.splitlines()[-1] == f"AAPL: NODATA: {message}"
 
 
+def test_quotes_that_cannot_be_read_are_not_called_an_unknown_ticker(desk: Desk) -> None:
+    garbled = b'{"quotes": {"quote": {"symbol": "AAPL", "bid": "two hundred"}}}'
+    desk.market.replay("/v1/markets/quotes", {"symbols": "AAPL", "greeks": "false"}, garbled)
+    finished = desk.run("analyze", "AAPL", "--format", "json")
+    message = "Tradier: quotes of AAPL: reply not understood, none of its rows can be read"
+    assert finished.code == 1
+    assert json.loads(finished.out)["error"] == {"code": "INVALID", "message": message}
+
+
 def test_a_bad_row_costs_that_row_and_not_the_chain(desk: Desk) -> None:
     desk.strike("type_change", path="options/chains", share=0.1)
     finished = desk.run("analyze", "AAPL", "--format", "json")

@@ -69,11 +69,14 @@ class _CalendarRow(msgspec.Struct, gc=False):
 def parse_quotes(body: bytes, tickers: Sequence[Ticker]) -> Result[dict[Ticker, UnderlyingQuote]]:
     """The quotes of the tickers asked for, each by its canonical spelling; unmatched ones are absent.
 
-    Errors: INVALID where the body is no JSON.
+    Errors: INVALID where the body is no JSON, or where it has rows and not one can be read: that is word of nobody.
     """
     read = rows(body, ("quotes", "quote"), _QuoteRow)
     if isinstance(read, Err):
         return _unusable(read, "quotes")
+    if read.value.unreadable and not read.value.good:
+        what = f"quotes of {tickers[0]}" if len(tickers) == 1 else f"quotes of {len(tickers)} companies"
+        return err(ErrorCode.INVALID, f"{_SPEAKER}: {what}: reply not understood, none of its rows can be read")
     found: dict[Ticker, UnderlyingQuote] = {}
     for row in read.value.good:
         ticker = parse_ticker(row.symbol)

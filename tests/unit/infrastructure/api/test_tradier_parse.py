@@ -92,6 +92,14 @@ def test_one_unreadable_quote_costs_that_quote() -> None:
     assert list(result.value) == [IBM]
 
 
+@pytest.mark.parametrize(("tickers", "whose"), [([IBM], "IBM"), ([IBM, BRK], "2 companies")])
+def test_quotes_of_which_none_can_be_read_are_no_word_on_who_is_known(tickers: list[Ticker], whose: str) -> None:
+    result = parse_quotes(quotes_of(IBM_QUOTE | {"bid": "two hundred"}), tickers)
+    assert isinstance(result, Err)
+    assert result.error.code is ErrorCode.INVALID
+    assert result.error.message == f"Tradier: quotes of {whose}: reply not understood, none of its rows can be read"
+
+
 @pytest.mark.parametrize("parse", [
     lambda raw: parse_quotes(raw, [IBM]),
     lambda raw: parse_expirations(raw, IBM),
