@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
     from ivcrush.cli.command import Command, Examination, Operation
+    from ivcrush.utils.timezone import Clock
 
 _MODULES = {
     "analyze": "ivcrush.cli.analyze",
@@ -30,13 +31,13 @@ _MODULES = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The installed program: `ivcrush COMMAND …`."""
+def main(arguments: Sequence[str] | None = None, clock: "Clock | None" = None) -> int:
+    """The installed program: `ivcrush COMMAND …`, by the machine's clock where no other is given."""
     parser = program_parser()
     parsed = _parsed(parser, arguments)
     if parsed.command == "completion":
         return _complete(parsed.shell, parser)
-    return _run(parsed.command, parsed)
+    return _run(parsed.command, parsed, clock)
 
 
 def script(command: str, arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +70,7 @@ def _complete(shell: str, parser: "argparse.ArgumentParser") -> int:
     return 0 if reason is None else 74
 
 
-def _run(command: str, arguments: "argparse.Namespace") -> int:
+def _run(command: str, arguments: "argparse.Namespace", clock: "Clock | None" = None) -> int:
     from zoneinfo import ZoneInfoNotFoundError  # part of what every command loads
 
     try:
@@ -79,7 +80,7 @@ def _run(command: str, arguments: "argparse.Namespace") -> int:
         module = cast("Command | Examination | Operation", import_module(_MODULES[command]))
         gc.freeze()
         gc.enable()
-        return run(command, module, arguments)
+        return run(command, module, arguments, clock)
     except ZoneInfoNotFoundError:  # met while loading: without New York's time nothing can be dated
         say("time zone America/New_York: not known to this machine; the tzdata package is needed: pip install tzdata")
         return 78

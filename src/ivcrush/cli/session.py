@@ -36,7 +36,7 @@ from ivcrush.utils.own_thread import in_own_thread
 from ivcrush.utils.performance import PerformanceMonitor, monitored
 from ivcrush.utils.redaction import Redactor
 from ivcrush.utils.text import printable
-from ivcrush.utils.timezone import SystemClock, parse_as_of
+from ivcrush.utils.timezone import Clock, SystemClock, parse_as_of
 from ivcrush.utils.tracing import correlation_id, correlation_scope
 
 if TYPE_CHECKING:
@@ -52,11 +52,13 @@ _KEY_NAMES = ("TRADIER_API_KEY", "ALPHA_VANTAGE_KEY")
 _log = logging.getLogger(__name__)
 
 
-def run(name: str, command: Command | Examination | Operation, arguments: argparse.Namespace) -> int:
-    """The command `name`, whatever happens, as an exit code."""
+def run(
+    name: str, command: Command | Examination | Operation, arguments: argparse.Namespace, clock: Clock | None = None
+) -> int:
+    """The command `name`, whatever happens, as an exit code; `clock` is the run's only one, None the machine's."""
     with correlation_scope(), _timed(show=arguments.timings) as monitor:
         _open_first_log(arguments.log_level)
-        figures = RunFigures(name, SystemClock())
+        figures = RunFigures(name, SystemClock() if clock is None else clock)
         code = _judged(name, command, arguments, figures)
         written = write_metrics(figures, code, monitor.summary())
         if isinstance(written, Err):
@@ -119,15 +121,15 @@ def _run(command: Command | Examination | Operation, arguments: argparse.Namespa
         moment = DEMO_AS_OF if as_of is None and arguments.demo else as_of
         options = RunOptions(as_of=moment, refresh=arguments.refresh, simulated=arguments.demo)
         if isinstance(command, Examination):
-            looking = _unopened(load, options, arguments.log_level)
+            looking = _unopened(load, options, figures.clock, arguments.log_level)
             outcome = _interruptible(lambda: command.examine(looking, style))
         elif isinstance(command, Operation):
-            operations = _at_hand(load, arguments.log_level)
+            operations = _at_hand(load, figures.clock, arguments.log_level)
             if isinstance(operations, Err):
                 return _fail(operations.error)
             outcome = _interruptible(lambda: _operated(command, prepared, operations.value, style))
         else:
-            container = _opened(load, command.needed_keys(prepared), options, arguments.log_level)
+            container = _opened(load, command.needed_keys(prepared), options, figures.clock, arguments.log_level)
             if isinstance(container, Err):
                 return _fail(container.error)
             return _interruptible(
@@ -154,29 +156,29 @@ def _settings(arguments: argparse.Namespace, as_of: datetime | None) -> Iterator
 
 
 def _opened(
-    load: _Load, keys: Collection[Provider], options: RunOptions, terminal_level: str | None
+    load: _Load, keys: Collection[Provider], options: RunOptions, clock: Clock, terminal_level: str | None
 ) -> Result[Container]:
     """What a command works with. Raises ConfigurationError."""
     settings = load(keys)
     opened = _open_log(settings, terminal_level)
-    return opened if isinstance(opened, Err) else Container.open(settings, options, SystemClock())
+    return opened if isinstance(opened, Err) else Container.open(settings, options, clock)
 
 
-def _unopened(load: _Load, options: RunOptions, terminal_level: str | None) -> "HealthContainer":
+def _unopened(load: _Load, options: RunOptions, clock: Clock, terminal_level: str | None) -> "HealthContainer":
     """What an examination works with: what is wrong so far is among the things to be told."""
     from ivcrush.health_container import HealthContainer  # knows parts that no other command loads
 
     try:
         settings, faults = load(()), Faults()
     except ConfigurationError as error:
-        return HealthContainer(error.standing, error.faults, options.as_of, SystemClock())
+        return HealthContainer(error.standing, error.faults, options.as_of, clock)
     opened = _open_log(settings, terminal_level)
     if isinstance(opened, Err):
         faults = Faults((opened.error.message,))
-    return HealthContainer(settings, faults, options.as_of, SystemClock())
+    return HealthContainer(settings, faults, options.as_of, clock)
 
 
-def _at_hand(load: _Load, terminal_level: str | None) -> "Result[OperationsContainer]":
+def _at_hand(load: _Load, clock: Clock, terminal_level: str | None) -> "Result[OperationsContainer]":
     """What an operation works with; a place that cannot be written is its own to meet. Raises ConfigurationError."""
     from ivcrush.operations_container import OperationsContainer  # knows parts that no other command loads
 
@@ -187,7 +189,7 @@ def _at_hand(load: _Load, terminal_level: str | None) -> "Result[OperationsConta
             raise
         settings = error.standing
     opened = _open_log(settings, terminal_level)
-    return opened if isinstance(opened, Err) else Ok(OperationsContainer(settings, SystemClock()))
+    return opened if isinstance(opened, Err) else Ok(OperationsContainer(settings, clock))
 
 
 async def _operated(operation: Operation, prepared: Any, operations: "OperationsContainer", style: Style) -> Outcome:
