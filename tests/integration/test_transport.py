@@ -283,6 +283,22 @@ async def test_five_failures_in_a_row_open_the_breaker_and_nothing_more_is_sent(
         assert len(server.requests) == transport.counts.sent == 5
 
 
+async def test_a_breaker_is_logged_once_when_it_opens_with_the_reason_and_the_hour_and_once_when_it_closes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "ivcrush")
+    async with provider(*[answer(503, TOKEN.encode())] * 5, answer(200, DATA), attempts=1) as (transport, _, waits):
+        for _ in range(7):
+            await transport.send(CLOCK)
+        opened = "127.0.0.1: Tradier failed with status 503; not asked for 60 s, until 16:07:01 UTC"
+        assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", opened)]
+        waits.now += 60.0
+        await transport.send(CLOCK)
+        await transport.send(CLOCK)
+        closed = "127.0.0.1: answers again, the breaker is closed"
+        assert [(record.levelname, record.getMessage()) for record in caplog.records[1:]] == [("INFO", closed)]
+
+
 async def test_a_cancelled_request_passes_the_cancellation_on_and_leaves_the_transport_usable() -> None:
     asked = asyncio.Event()
 

@@ -3,7 +3,8 @@
 Closed: everything passes; a run of sick outcomes opens it. Open: nothing passes until the recovery time is over.
 Half-open: exactly one probe passes; its outcome closes or opens. Outcomes are *returned* values, judged by the caller.
 An exception (a cancellation, a defect of ours) says nothing of the provider, so it neither opens nor closes, and a
-probe that ends so gives its place to the next. Never retries, never sleeps.
+probe that ends so gives its place to the next. Never retries, never sleeps, never logs: whoever asked is told of the
+outcome that opened or closed it, once, and knows what to call it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,10 @@ class BreakerState(StrEnum):
     HALF_OPEN = "half_open"
 
 
+def _tells_nobody(state: BreakerState, outcome: object) -> None:
+    """For who does not ask."""
+
+
 class CircuitBreaker:
     """One for each provider, shared by all its requests; safe to use from several threads."""
 
@@ -38,15 +43,26 @@ class CircuitBreaker:
         self._opened_at = 0.0
 
     @property
+    def recovery_s(self) -> float:
+        """How long it stays open before it lets a probe through."""
+        return self._recovery_s
+
+    @property
     def state(self) -> BreakerState:
         """Half-open only while a probe is under way; an open breaker may be due for one."""
         return self._state
 
-    async def call(self, operation: Callable[[], Awaitable[T]], is_sick: Callable[[T], bool | None]) -> Ok[T] | Err:
+    async def call(
+        self,
+        operation: Callable[[], Awaitable[T]],
+        is_sick: Callable[[T], bool | None],
+        changed: Callable[[BreakerState, T], None] = _tells_nobody,
+    ) -> Ok[T] | Err:
         """Runs the operation if requests pass, and learns from what it returns.
 
-        `is_sick` is None for an outcome that says nothing of the provider. `Ok` holds whatever the operation returned,
-        errors included. Errors: EXTERNAL where the breaker let nothing pass (context `breaker`: its state, `wait_s`:
+        `is_sick` is None for an outcome that says nothing of the provider. `changed` hears of the outcome that opened
+        the breaker (one of a failed probe included) or closed it. `Ok` holds whatever the operation returned, errors
+        included. Errors: EXTERNAL where the breaker let nothing pass (context `breaker`: its state, `wait_s`:
         seconds after which asking again makes sense).
         """
         probing = self._enter()
@@ -60,7 +76,9 @@ class CircuitBreaker:
             raise
         sick = is_sick(outcome)
         if sick is not None:
-            self._learn(sick=sick, probing=probing)
+            became = self._learn(sick=sick, probing=probing)
+            if became is not None:
+                changed(became, outcome)
         elif probing:
             self._abandon_probe()
         return Ok(outcome)
@@ -82,14 +100,17 @@ class CircuitBreaker:
         with self._lock:
             self._state = BreakerState.OPEN  # the recovery time is over: the next request is the probe
 
-    def _learn(self, *, sick: bool, probing: bool) -> None:
+    def _learn(self, *, sick: bool, probing: bool) -> BreakerState | None:
+        """The state that the outcome led to, None where it changed nothing."""
         with self._lock:
             if probing:
-                self._state = BreakerState.CLOSED
                 self._failures = 0
             elif self._state is not BreakerState.CLOSED:
-                return  # sent before the breaker opened: old news
+                return None  # sent before the breaker opened: old news
             self._failures = self._failures + 1 if sick else 0
             if sick and (probing or self._failures >= self._failure_threshold):
                 self._state = BreakerState.OPEN
                 self._opened_at = self._monotonic()
+                return BreakerState.OPEN
+            self._state = BreakerState.CLOSED
+            return BreakerState.CLOSED if probing else None

@@ -96,6 +96,23 @@ async def test_a_failed_probe_opens_for_another_recovery_time() -> None:
     assert isinstance(await breaker.call(Provider(sick=False), itself), Ok)
 
 
+async def test_whoever_asks_is_told_once_of_each_opening_and_of_the_closing() -> None:
+    clock, told = Clock(), list[tuple[BreakerState, bool | None]]()
+    breaker = breaker_at(clock)
+
+    async def ask(*, sick: bool) -> None:
+        await breaker.call(Provider(sick=sick), itself, lambda state, outcome: told.append((state, outcome)))
+
+    for _ in range(8):  # the last three do not pass
+        await ask(sick=True)
+    assert told == [(BreakerState.OPEN, True)]
+    for sick in (True, False):
+        clock.now += 60.0
+        await ask(sick=sick)
+    await ask(sick=False)
+    assert told[1:] == [(BreakerState.OPEN, True), (BreakerState.CLOSED, False)]
+
+
 async def test_a_cancelled_probe_neither_opens_nor_wedges() -> None:
     clock = Clock()
     breaker = await opened(clock)

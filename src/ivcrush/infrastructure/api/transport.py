@@ -16,7 +16,7 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -24,7 +24,7 @@ from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result
 from ivcrush.infrastructure.api.body import read_body
 from ivcrush.infrastructure.api.dialect import Answer, Dialect, Verdict
 from ivcrush.infrastructure.api.json_wire import BOM
-from ivcrush.utils.circuit_breaker import CircuitBreaker
+from ivcrush.utils.circuit_breaker import BreakerState, CircuitBreaker
 from ivcrush.utils.logging import fields
 from ivcrush.utils.performance import track_performance
 from ivcrush.utils.rate_limiter import RateLimiter, Slot, Window
@@ -204,7 +204,9 @@ class Transport:
         async with self._places, self._limiter.slot() as slot:
             if self._ended is not None:
                 return Err(self._ended)
-            passed = await self._breaker.call(lambda: self._exchange(request, slot), _sickness)
+            passed = await self._breaker.call(
+                lambda: self._exchange(request, slot), _sickness, self._tell_breaker_changed
+            )
             self._repeated += slot.sent and bool(verdicts)
         if isinstance(passed, Err):
             return self._refused(passed)
@@ -224,6 +226,21 @@ class Transport:
         if verdict.ends_provider:
             self._ended = error
         return Err(error)
+
+    def _tell_breaker_changed(self, state: BreakerState, outcome: tuple[Verdict, Answer | None]) -> None:
+        """One line where the provider is given up for a while, and one where it is back."""
+        verdict, _ = outcome
+        if verdict.error is None or not verdict.sick:
+            _log.info("%s: answers again, the breaker is closed", self._endpoint.host, extra=fields(breaker=state))
+            return
+        until = self._utc_now() + timedelta(seconds=self._breaker.recovery_s)
+        _log.warning(
+            "%s; not asked for %g s, until %s UTC",
+            self._told(verdict.error).message,
+            self._breaker.recovery_s,
+            f"{until.astimezone(UTC):%H:%M:%S}",
+            extra=fields(breaker=state, until=until.isoformat()),
+        )
 
     def _refused(self, refusal: Err) -> Err:
         """The breaker's word, with the failure that made it speak."""
