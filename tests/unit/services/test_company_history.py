@@ -82,6 +82,27 @@ async def test_a_failed_fetch_leaves_what_is_stored_and_a_flag(desk):
     assert (found.moves, found.missing, found.flags) == ((), (), ("history_not_fetched", "no_recent_bars"))
 
 
+async def test_what_keeps_every_history_away_is_one_warning_of_a_run_and_a_flag_of_each_company(desk, caplog):
+    run = desk.run(as_of=FRIDAY_AFTERNOON, ALPHA_VANTAGE_KEY="")
+    for ticker in ("AAPL", "IBM", "MSFT"):
+        found = await run.history.at(Ticker(ticker), FRIDAY_AFTERNOON, MarketCalendar())
+        assert found.value.flags[0] == "history_not_fetched"
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert line.startswith("no history is fetched in this run: CONFIG: ALPHA_VANTAGE_KEY is not set")
+
+
+async def test_a_company_that_a_provider_fails_for_is_a_warning_of_its_own(desk, caplog):
+    desk.market.set_switches(Switches(faults=(FaultRule("503", path="EARNINGS"),)))
+    run = desk.run(as_of=FRIDAY_AFTERNOON)
+    for ticker in ("AAPL", "IBM"):
+        await run.history.at(Ticker(ticker), FRIDAY_AFTERNOON, MarketCalendar())
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [line.partition(": EXTERNAL")[0] for line in told] == [
+        "AAPL: history not fetched",
+        "IBM: history not fetched",
+    ]
+
+
 def without_newest_move(desk: Desk, ticker: Ticker, reason: str) -> HistoricalMove:
     """Make the stored newest report one that could not be measured; the move that it had."""
     prices = desk.run().prices

@@ -14,7 +14,7 @@ from ivcrush.application.services.history_backfill import HistoryBackfill
 from ivcrush.application.services.history_needs import OLDEST_BAR_SESSIONS, HistoryNeeds, Standing
 from ivcrush.application.services.severity import severity
 from ivcrush.domain.enums import Timing
-from ivcrush.domain.errors import Err, ErrorCode, Ok, Result
+from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result
 from ivcrush.domain.market_calendar import MarketCalendar
 from ivcrush.domain.protocols import PriceStore
 from ivcrush.domain.types import HistoricalMove, MissingMove, RealisedVolatility, Ticker
@@ -22,6 +22,8 @@ from ivcrush.domain.types import HistoricalMove, MissingMove, RealisedVolatility
 Report: TypeAlias = HistoricalMove | MissingMove
 
 _DAYS_OF_BARS = 250
+# A missing key, a refused one, a spent quota: said of one company, it holds for all of a run.
+_FOR_EVERYBODY = (ErrorCode.CONFIG, ErrorCode.AUTH, ErrorCode.QUOTA)
 _log = logging.getLogger(__name__)
 
 
@@ -71,6 +73,7 @@ class CompanyHistory:
         self._prices = prices
         self._quarters = quarters
         self._stand_in = stand_in
+        self._told_for_everybody: set[ErrorCode] = set()
 
     async def at(self, ticker: Ticker, as_of: datetime, calendar: MarketCalendar) -> Result[Past]:
         """The past as it was known at `as_of`. Errors: DBERROR."""
@@ -97,7 +100,7 @@ class CompanyHistory:
             )
             if isinstance(fetched, Ok) or fetched.error.code is ErrorCode.DBERROR:
                 return fetched if isinstance(fetched, Err) else Ok(())
-            _log.log(severity(fetched.error), "%s: history not fetched: %s", ticker, fetched.error)
+            self._tell_not_fetched(ticker, fetched.error)
             flags = ("history_not_fetched",)
         if standing.lacks_bars:
             renewed = await self._backfill.renew(ticker, as_of, calendar)
@@ -106,6 +109,14 @@ class CompanyHistory:
                     return renewed
                 _log.log(severity(renewed.error), "%s: daily bars are old and not to be had: %s", ticker, renewed.error)
         return Ok(flags)
+
+    def _tell_not_fetched(self, ticker: Ticker, error: AppError) -> None:
+        """A line a company; a single one for what keeps every history away."""
+        if error.code not in _FOR_EVERYBODY:
+            _log.log(severity(error), "%s: history not fetched: %s", ticker, error)
+        elif error.code not in self._told_for_everybody:
+            self._told_for_everybody.add(error.code)
+            _log.warning("no history is fetched in this run: %s", error)
 
     def _with_volatility(self, past: Past, ticker: Ticker, as_of: datetime, calendar: MarketCalendar) -> Result[Past]:
         """Ordinary volatility of the recent sessions, reaction sessions left out."""
