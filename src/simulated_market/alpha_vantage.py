@@ -182,8 +182,7 @@ class AlphaVantage:
     def _split_dates(self, ticker: str) -> list[tuple[date, float]]:
         """(effective day, new shares for one old), oldest first."""
         found = [(date.fromisoformat(day), factor) for name, day, factor in self._switches.splits if name == ticker]
-        split = self._world.split(ticker)
-        return sorted([*found, *([] if split is None else [split])])
+        return sorted([*found, *self._world.splits(ticker)])
 
     # ---- prices
 

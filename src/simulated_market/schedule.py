@@ -82,6 +82,11 @@ def dividends(company: Company, schedule: tuple[Report, ...], anchor: date) -> t
     return tuple(_dividend(company, start + lag, anchor, busy) for start in starts)
 
 
+def moved_to(report: Report, day: date) -> Report:
+    """The same quarter's report on another day."""
+    return report if day == report.day else _report(day, report.timing, report.fiscal_end)
+
+
 def _report(day: date, timing: Timing, fiscal_end: date) -> Report:
     return Report(day, timing, fiscal_end, next_session(day) if timing is Timing.AMC else day)
 

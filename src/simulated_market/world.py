@@ -7,9 +7,9 @@ what is used. It answers in domain values; the dialects turn them into replies.
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from math import sqrt
+from math import prod, sqrt
 from statistics import NormalDist
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ import numpy as np
 from simulated_market.bars import Bars, build_bars
 from simulated_market.chains import Chain, quote_chain
 from simulated_market.companies import KNOWN_TICKERS, Company, company, invented_ticker
+from simulated_market.events import NO_EVENTS, Events
 from simulated_market.listing import Expiration, expirations, strikes
 from simulated_market.pricing import Maturity
 from simulated_market.schedule import Dividend, Report, dividends, reports
@@ -53,7 +54,8 @@ class World:
 
     `as_of` is the market's frozen now (with zone). `size` is the number of tickers, well-known names first. Report
     dates are laid out around `anchor` (default: the date of `as_of`); worlds of one anchor and different `as_of` share
-    one history. `idle_day_weight` is the variance of a weekend day or holiday in units of a session's.
+    one history. `idle_day_weight` is the variance of a weekend day or holiday in units of a session's. `events` befall
+    single companies after the anchor.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class World:
         size: int = 100,
         anchor: date | None = None,
         idle_day_weight: float = 0.1,
+        events: Events = NO_EVENTS,
     ) -> None:
         if as_of.tzinfo is None:
             raise ValueError(f"as_of {as_of} has no time zone")
@@ -75,6 +78,7 @@ class World:
                 f"as_of {self.as_of:%Y-%m-%d} is before the anchor {self.anchor}: the past is drawn from there"
             )
         self.idle_day_weight = idle_day_weight
+        self.events = events
         self.quoted_at = last_trading_moment(self.as_of)
         invented = (invented_ticker(index) for index in range(max(size - len(KNOWN_TICKERS), 0)))
         self.tickers: tuple[str, ...] = (*KNOWN_TICKERS, *invented)[:size]
@@ -85,32 +89,42 @@ class World:
 
     def at(self, as_of: datetime) -> "World":
         """The same world at another moment: one history, seen later."""
-        return World(self.seed, as_of, size=len(self.tickers), anchor=self.anchor, idle_day_weight=self.idle_day_weight)
+        return World(
+            self.seed,
+            as_of,
+            size=len(self.tickers),
+            anchor=self.anchor,
+            idle_day_weight=self.idle_day_weight,
+            events=self.events,
+        )
 
     def __contains__(self, ticker: object) -> bool:
         return ticker in self._listed
 
     def listing(self, ticker: str) -> Listing:
-        """The company called `ticker` with its dates; LookupError where it is not listed."""
+        """The company called `ticker` with its dates, in today's shares; LookupError where it is not listed."""
         if ticker not in self._listed:
             raise LookupError(f"{ticker}: not listed in this world of {len(self.tickers)} tickers")
         if ticker not in self._listings:
-            found = company(self.seed, ticker)
-            schedule = reports(self.seed, found, self.anchor)
-            self._listings[ticker] = Listing(found, schedule, dividends(found, schedule, self.anchor))
+            today, drawn = self.as_of.date(), company(self.seed, ticker)
+            factor = prod(split.factor for split in self.events.splits_of(ticker, today))
+            found = replace(drawn, spot=drawn.spot / factor)
+            planned = reports(self.seed, found, self.anchor)
+            schedule = self.events.schedule(ticker, planned, today)
+            self._listings[ticker] = Listing(found, schedule, dividends(found, planned, self.anchor))
         return self._listings[ticker]
 
     def bars(self, ticker: str) -> Bars:
         """Split-adjusted daily bars of more than five years, the running session's unfinished."""
         return self._bars.get(ticker, lambda: self._build_bars(self.listing(ticker)))
 
-    def split(self, ticker: str) -> tuple[date, float] | None:
-        """The effective day of the company's split and its new shares for one old, None where there was none."""
-        split = self.listing(ticker).company.split
-        if split is None:
-            return None
+    def splits(self, ticker: str) -> tuple[tuple[date, float], ...]:
+        """The effective days of the company's splits and the new shares for one old, oldest first."""
+        drawn = self.listing(ticker).company.split
         sessions = sessions_between(self.anchor - _HISTORY, self.anchor)
-        return sessions[-split[0]], split[1]
+        before = () if drawn is None else ((sessions[-drawn[0]], drawn[1]),)
+        since = self.events.splits_of(ticker, self.as_of.date())
+        return (*before, *sorted((split.day, split.factor) for split in since))
 
     def spot(self, ticker: str) -> float:
         """The last traded price."""
