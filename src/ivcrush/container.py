@@ -5,14 +5,17 @@ how the program fits together reads this file from top to bottom.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from ivcrush import __version__
-from ivcrush.application.services.analyzer import MANY, ONE, Analyzer, AnalyzerSettings, Reach
+from ivcrush.application.services.analyzer import MANY, ONE, Analyzer, AnalyzerSettings, Ground, Reach
+from ivcrush.application.services.backfill_plan import Allowance
+from ivcrush.application.services.backfill_planner import BackfillPlanner
+from ivcrush.application.services.backfill_run import BackfillRun
 from ivcrush.application.services.batch_analyzer import BatchAnalyzer
 from ivcrush.application.services.calendar_refresh import CalendarRefresh
 from ivcrush.application.services.company_history import CompanyHistory
@@ -234,6 +237,16 @@ class Container:
         return HistoryBackfill(self.market, self.earnings, self.earnings_store, self.prices, now=self.clock.now)
 
     @cached_property
+    def backfill_planner(self) -> BackfillPlanner:
+        """Plans a backfill of many companies."""
+        return BackfillPlanner(self.history_needs, self.market_calendar, allowance=self._allowance)
+
+    @cached_property
+    def backfill_run(self) -> BackfillRun:
+        """Works that plan through."""
+        return BackfillRun(self.backfill, self.market_calendar, allowance=self._allowance)
+
+    @cached_property
     def history(self) -> CompanyHistory:
         """Gives the past of companies, whatever it takes."""
         return self._history(stand_in=True)
@@ -260,7 +273,13 @@ class Container:
     @cached_property
     def scan(self) -> Scan:
         """Selects the companies of a scan."""
-        return Scan(self.calendar_refresh, self.earnings_store, self.companies, self._settings.scan)
+        return Scan(
+            self.calendar_refresh,
+            self.earnings_store,
+            self.companies,
+            self._settings.scan,
+            ground=self._ground,
+        )
 
     @cached_property
     def batch(self) -> BatchAnalyzer:
@@ -304,6 +323,15 @@ class Container:
     def calls_left_today(self) -> Result[int]:
         """Calls to Alpha Vantage that are left of the day's. Errors: DBERROR."""
         return self.quota.remaining(Provider.ALPHA_VANTAGE, self.calls_a_day, self.clock.now())
+
+    async def _ground(self, tickers: Sequence[Ticker]) -> Result[Ground]:
+        """Of whom is asked only here: who reads the stored calendar alone, opens no cache."""
+        return await self.batch.ground(tickers)
+
+    def _allowance(self) -> Result[Allowance]:
+        left = self.calls_left_today
+        plentiful, scarce = self.rates_a_minute
+        return left if isinstance(left, Err) else Ok(Allowance(left.value, self.calls_a_day, scarce, plentiful))
 
     def _analyzer(self, reach: Reach) -> Analyzer:
         return Analyzer(

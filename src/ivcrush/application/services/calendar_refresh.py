@@ -65,6 +65,11 @@ class CalendarRefresh:
             return last if isinstance(last, Err) else Ok(None)
         return Ok(last.value if _day(last.value.refreshed_at) == _day(self._now()) else None)
 
+    def calls(self) -> Result[int]:
+        """Calls that a refresh costs now, none or one. Errors: DBERROR."""
+        today = self.todays()
+        return today if isinstance(today, Err) else Ok(int(today.value is None))
+
     async def at_hand(self) -> Result[KnownCalendar]:
         """Today's calendar, else the last one that was kept and the reason. Errors: that reason where none was."""
         today = await self.refresh()

@@ -4,7 +4,8 @@ A company is left out with the reason, never silently; what is not known of it i
 remains is a batch like any other.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -18,7 +19,9 @@ from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import CompanyStore, EarningsStore
 from ivcrush.domain.types import ScanLimits, ScheduledReport, Ticker, UnderlyingQuote
 
+MOST_DAYS_AHEAD = 90  # sessions: more than the calendar of everybody reaches
 _MILLION = 1_000_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +55,75 @@ class Screened:
     rejected: tuple[Rejection, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Who reports in the asked days, whom of them it is worth asking for, and everybody else with the reason.
+
+    `ground` is what the analyses of all reporters share, None where nobody reports.
+    """
+
+    reporters: Reporters
+    fit: tuple[ScheduledReport, ...]
+    rejected: tuple[Rejection, ...]
+    ground: Ground | None
+
+
 class Scan:
-    """Selects the companies of a scan."""
+    """Selects the companies of a scan; `ground` finds what their analyses will share."""
 
     def __init__(
-        self, refresh: CalendarRefresh, store: EarningsStore, companies: CompanyStore, limits: ScanLimits
+        self,
+        refresh: CalendarRefresh,
+        store: EarningsStore,
+        companies: CompanyStore,
+        limits: ScanLimits,
+        *,
+        ground: Callable[[Sequence[Ticker]], Awaitable[Result[Ground]]],
     ) -> None:
         self._refresh = refresh
         self._store = store
         self._companies = companies
         self._limits = limits
+        self._ground = ground
+
+    async def selected(self, start: date, end: date, as_of: datetime, calendar: MarketCalendar) -> Result[Selection]:
+        """Everybody who reports in [start, end], by today's calendar, and whom the quotes leave of them.
+
+        Errors: those of `reporters` and of the ground (AUTH, CONFIG for a clock that cannot date anything), DBERROR.
+        """
+        found = await self.reporters(start, end, as_of, calendar)
+        if isinstance(found, Err):
+            return found
+        reports, rejected = found.value.reports, found.value.rejected
+        if not reports:
+            return Ok(Selection(found.value, (), rejected, None))
+        ground = await self._ground([report.ticker for report in reports])
+        if isinstance(ground, Err):
+            return ground
+        screened = await self.screened(reports, ground.value)
+        if isinstance(screened, Err):
+            return screened
+        fit, unfit = screened.value.fit, screened.value.rejected
+        return Ok(Selection(found.value, fit, (*rejected, *unfit), ground.value))
+
+    async def coming(
+        self, days: int, as_of: datetime, calendar: MarketCalendar, *, ask: bool
+    ) -> Result[tuple[Ticker, ...]]:
+        """Whose past will be needed soon: who reports from today through the `days`-th session after it, soonest first.
+
+        With `ask`, those whom a scan of these days would analyse; else everybody in the calendar as it is stored.
+        Errors: those of `selected`.
+        """
+        start, end = days_ahead(days, as_of, calendar)
+        if not ask:
+            stored = self.stored(start, end, as_of, calendar)
+            return stored if isinstance(stored, Err) else Ok(tuple(report.ticker for report in stored.value[0]))
+        found = await self.selected(start, end, as_of, calendar)
+        if isinstance(found, Err):
+            return found
+        count, fit = len(found.value.reporters.reports), found.value.fit
+        _log.info("%d report from %s to %s, %d worth a scan", count, start, end, len(fit))
+        return Ok(tuple(report.ticker for report in fit))
 
     async def reporters(self, start: date, end: date, as_of: datetime, calendar: MarketCalendar) -> Result[Reporters]:
         """Everybody who reports in [start, end], after today's refresh of the calendar.
