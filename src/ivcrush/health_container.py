@@ -13,8 +13,9 @@ from ivcrush.application.services.health import HealthReport, Look, examine
 from ivcrush.application.services.health_checks import COMING_DAYS, HealthChecks, Patience, Probes
 from ivcrush.config.settings import AppSettings, Faults, Provider, ProviderSettings, missing_key
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
-from ivcrush.domain.health import HistoryCoverage, LastRun, QuotaState
+from ivcrush.domain.health import HistoryCoverage, QuotaState
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
+from ivcrush.domain.operations import RunRecord
 from ivcrush.infrastructure.api.probes import TradierProbe, knock
 from ivcrush.infrastructure.api.tradier import tradier_transport
 from ivcrush.infrastructure.api.transport import Bounds, Resilience
@@ -23,6 +24,7 @@ from ivcrush.infrastructure.database.connection import Database
 from ivcrush.infrastructure.database.inspection import inspect_database, open_for_reading
 from ivcrush.infrastructure.database.repositories.health_repository import HealthRepository
 from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota
+from ivcrush.infrastructure.database.repositories.runs_repository import RunsRepository
 from ivcrush.infrastructure.disk import inspect_space
 from ivcrush.infrastructure.run_lock import RunLock
 from ivcrush.utils.own_thread import in_own_thread
@@ -130,8 +132,8 @@ class HealthContainer:
         now = self.clock.now()
         return self._read(lambda database: DailyQuota(database).state(Provider.ALPHA_VANTAGE, allowed, now))
 
-    def _last_run(self) -> Result[LastRun | None]:
-        return self._read(lambda database: HealthRepository(database).last_run())
+    def _last_run(self) -> Result[RunRecord | None]:
+        return self._read(lambda database: RunsRepository(database).newest())
 
     def _run_holder(self) -> Result[str | None]:
         path = self._settings.storage.path

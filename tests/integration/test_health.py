@@ -297,6 +297,21 @@ def test_a_run_that_ended_well_is_healthy(desk: Desk) -> None:
     assert health(desk)[1]["last_run"].endswith(" ended with exit code 3, 1 of 3 rows")
 
 
+def test_a_batch_that_a_provider_failed_for_the_most_part_is_an_alarm_and_runs_says_of_which_rows(desk: Desk) -> None:
+    path = database(desk)
+    a_run(path, moment(), complete=1, exit_code=3)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(
+            "UPDATE batch_items SET error_code = 'EXTERNAL', error_message = 'down', ended_at = ? WHERE position > 0",
+            (moment(),),
+        )
+    finished, _, ill = health(desk)
+    assert (finished.code, set(ill)) == (1, {"last_run"})
+    assert ill["last_run"].endswith(": 2 of 3 rows failed for reasons of providers, 0 were analysed; run it again")
+    (run,) = json.loads(desk.run("runs", "--format", "json", as_of=False).out)["runs"]
+    assert (run["failed"], run["provider_failed"], run["left"]) == (3, 2, 0)
+
+
 def test_coming_reporters_without_a_past_are_an_alarm(desk: Desk) -> None:
     path = database(desk)
     report = """INSERT INTO earnings_calendar (ticker, report_date, timing, status, source, name, flags, first_seen,

@@ -61,6 +61,7 @@ def _run_document(run: RunRecord, state: str, now: datetime) -> Document:
         "rows": run.rows,
         "analysed": run.analysed,
         "failed": run.failed,
+        "provider_failed": run.provider_failed,
         "left": run.left,
         "age_s": round(max(0.0, (now - run.last_at).total_seconds())),
         "run_id": run.run_id,

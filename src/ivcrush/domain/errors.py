@@ -6,7 +6,7 @@ exception and is never turned into an `Err` here. No message or context may hold
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -24,6 +24,10 @@ class ErrorCode(StrEnum):
     DBERROR = "DBERROR"  # storage: full, read-only, corrupt, locked
     CONFIG = "CONFIG"  # settings that cannot work
     SKIPPED = "SKIPPED"  # never reached after a stop
+
+
+# The provider or the way to it failed: nothing is wrong with the question, and asking later may help.
+PROVIDER_FAILURES: Final = (ErrorCode.EXTERNAL, ErrorCode.TIMEOUT, ErrorCode.RATELIMIT)
 
 
 @dataclass(frozen=True, slots=True)

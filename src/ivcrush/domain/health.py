@@ -1,24 +1,7 @@
-"""What a health check finds out before anybody judges it: the last run, the coverage, the day's calls. Values only."""
+"""What a health check finds out before anybody judges it: the coverage, the day's calls. Values only."""
 
 from dataclasses import dataclass
 from datetime import datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LastRun:
-    """A run over many companies: when it began and ended (None: under way, or cut), how, and how far it came.
-
-    `complete`: every row was reached. `ended` of its `rows` have an answer or a reason.
-    """
-
-    run_id: str
-    command: str
-    started_at: datetime
-    ended_at: datetime | None
-    complete: bool
-    exit_code: int | None
-    rows: int
-    ended: int
 
 
 @dataclass(frozen=True, slots=True)

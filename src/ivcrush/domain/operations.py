@@ -75,8 +75,9 @@ class CacheCleaning:
 class RunRecord:
     """A run over many companies, as its rows stand now.
 
-    Of `rows`, `analysed` have an answer and `failed` a reason; `last_at` is the last sign of life. `ended_at` is None
-    while it is under way, and after it was cut; `complete`: every row was reached.
+    Of `rows`, `analysed` have an answer and `failed` a reason, `provider_failed` of these one of `PROVIDER_FAILURES`;
+    `last_at` is the last sign of life. `ended_at` is None while it is under way, and after it was cut; `complete`:
+    every row was reached.
     """
 
     run_id: str
@@ -89,8 +90,14 @@ class RunRecord:
     rows: int
     analysed: int
     failed: int
+    provider_failed: int
+
+    @property
+    def reached(self) -> int:
+        """The rows that have an answer or a reason."""
+        return self.analysed + self.failed
 
     @property
     def left(self) -> int:
         """The rows that were not reached."""
-        return self.rows - self.analysed - self.failed
+        return self.rows - self.reached

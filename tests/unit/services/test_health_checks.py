@@ -6,25 +6,32 @@ import pytest
 
 from ivcrush.application.services.health_checks import clock_judged, history_judged, last_run_judged
 from ivcrush.domain.errors import Err, Ok, Result
-from ivcrush.domain.health import HistoryCoverage, LastRun
+from ivcrush.domain.health import HistoryCoverage
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
+from ivcrush.domain.operations import RunRecord
 
 
 def at(day: str, clock: str = "09:31") -> datetime:
     return datetime.fromisoformat(f"{day}T{clock}:00").replace(tzinfo=NEW_YORK)
 
 
-def run(day: str, *, ended: bool = True, complete: bool = True, exit_code: int | None = 0, done: int = 40) -> LastRun:
+def run(
+    day: str, *, ended: bool = True, complete: bool = True, exit_code: int | None = 0, done: int = 40, lost: int = 0
+) -> RunRecord:
+    """A run of 40 rows: `done` are analysed, and `lost` failed for reasons of a provider."""
     began = at(day)
-    return LastRun(
+    return RunRecord(
         run_id="r",
         command="analyze-batch",
         started_at=began,
         ended_at=began + timedelta(minutes=5) if ended else None,
+        last_at=began + timedelta(minutes=5),
         complete=complete,
         exit_code=exit_code,
         rows=40,
-        ended=done,
+        analysed=done,
+        failed=lost,
+        provider_failed=lost,
     )
 
 
@@ -82,7 +89,7 @@ def test_the_switch_fires_when_two_sessions_closed_without_a_run(now: datetime, 
         (run("2026-05-22", exit_code=1), "ended with exit code 1"),
     ],
 )
-def test_a_run_that_was_cut_or_failed_is_an_alarm(last: LastRun, words: str) -> None:
+def test_a_run_that_was_cut_or_failed_is_an_alarm(last: RunRecord, words: str) -> None:
     found = last_run_judged(last, at("2026-05-22", "10:00"), MarketCalendar())
     assert isinstance(found, Err)
     assert told(found) == f"analyze-batch of 2026-05-22T09:31-04:00 {words}"
@@ -92,6 +99,20 @@ def test_a_run_that_was_cut_or_failed_is_an_alarm(last: LastRun, words: str) -> 
 def test_a_run_with_every_row_reached_is_healthy_though_some_failed(exit_code: int) -> None:
     found = last_run_judged(run("2026-05-22", exit_code=exit_code), at("2026-05-22", "10:00"), MarketCalendar())
     assert found == Ok(f"analyze-batch of 2026-05-22T09:31-04:00 ended with exit code {exit_code}, 40 of 40 rows")
+
+
+@pytest.mark.parametrize(("analysed", "lost", "healthy"), [(20, 20, True), (19, 21, False), (0, 40, False)])
+def test_a_run_that_lost_more_rows_to_providers_than_it_analysed_is_an_alarm(
+    analysed: int, lost: int, healthy: bool
+) -> None:
+    last = run("2026-05-22", exit_code=3, done=analysed, lost=lost)
+    found = last_run_judged(last, at("2026-05-22", "10:00"), MarketCalendar())
+    assert isinstance(found, Ok) is healthy
+    if analysed == 19:
+        assert told(found) == (
+            "analyze-batch of 2026-05-22T09:31-04:00: 21 of 40 rows failed for reasons of providers, "
+            "19 were analysed; run it again"
+        )
 
 
 def test_no_run_ever_is_no_alarm() -> None:

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from ivcrush.application.services.analyzer import CLOCK_LIMIT, CLOCK_TOLERANCE
 from ivcrush.application.services.health import Check, Look
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
-from ivcrush.domain.health import HistoryCoverage, LastRun, QuotaState
+from ivcrush.domain.health import HistoryCoverage, QuotaState
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
+from ivcrush.domain.operations import RunRecord
 
 COMING_DAYS = 7
 # One session may go by without a run (a day off, a machine that slept): the next one not.
@@ -35,7 +36,7 @@ class Probes:
     database: Look[str]
     cache: Look[str]
     disk: Look[str]
-    last_run: Look[LastRun | None]
+    last_run: Look[RunRecord | None]
     run_holder: Look[str | None]
     coverage: Look[HistoryCoverage]
 
@@ -115,23 +116,29 @@ def clock_judged(served_at: datetime, now: datetime) -> Result[str]:
     return err(ErrorCode.CONFIG, f"{told}, which says {_minute(served_at)}: {consequence}; set the clock")
 
 
-def last_run_judged(last: LastRun | None, now: datetime, calendar: MarketCalendar) -> Result[str]:
-    """The last run, while none is under way: an alarm if it was cut, failed, or is `MISSED_SESSIONS` sessions old."""
+def last_run_judged(last: RunRecord | None, now: datetime, calendar: MarketCalendar) -> Result[str]:
+    """The last run, while none is under way.
+
+    An alarm if it was cut, failed, lost more rows to providers than it analysed, or is `MISSED_SESSIONS` sessions old.
+    """
     if last is None:
         return Ok("there was no run yet")
     told = f"{last.command} of {_minute(last.started_at)}"
     if last.ended_at is None:
-        return err(ErrorCode.SKIPPED, f"{told} was cut after {last.ended} of {last.rows} rows; run it again")
+        return err(ErrorCode.SKIPPED, f"{told} was cut after {last.reached} of {last.rows} rows; run it again")
     if not last.complete:
-        what = f"stopped with exit code {last.exit_code} after {last.ended} of {last.rows} rows"
+        what = f"stopped with exit code {last.exit_code} after {last.reached} of {last.rows} rows"
         return err(ErrorCode.SKIPPED, f"{told} {what}; run it again")
     if last.exit_code not in _GOOD_EXITS:
         return err(ErrorCode.NODATA, f"{told} ended with exit code {last.exit_code}")
+    if _lost_to_providers(last):
+        lost = f"{last.provider_failed} of {last.rows} rows failed for reasons of providers"
+        return err(ErrorCode.EXTERNAL, f"{told}: {lost}, {last.analysed} were analysed; run it again")
     ended = last.ended_at.astimezone(NEW_YORK).date()
     missed = calendar.sessions_between(ended, calendar.last_finished_session(now))
     if missed >= MISSED_SESSIONS:
         return err(ErrorCode.NODATA, f"{told} is the last one: {missed} sessions have gone by without a run since")
-    return Ok(f"{told} ended with exit code {last.exit_code}, {last.ended} of {last.rows} rows")
+    return Ok(f"{told} ended with exit code {last.exit_code}, {last.reached} of {last.rows} rows")
 
 
 def history_judged(coverage: HistoryCoverage) -> Result[str]:
@@ -148,6 +155,11 @@ def history_judged(coverage: HistoryCoverage) -> Result[str]:
     return Ok(told)
 
 
+def _lost_to_providers(last: RunRecord) -> bool:
+    """Whether a run that reached every row is no list to trade by: the threshold of what counts as a good one."""
+    return last.provider_failed > last.analysed
+
+
 def _unless_older(unread: Err) -> Result[str]:
     """A database of an older schema knows nothing yet, and the next run puts that right."""
     return Ok(f"not known: {unread.error.message}") if unread.error.about("reason") == "older_schema" else unread
@@ -158,12 +170,12 @@ def _quota_told(quota: QuotaState) -> str:
     return left if quota.next_at is None else f"{left}, the next at {_minute(quota.next_at)}"
 
 
-def _progress(holder: str, last: Result[LastRun | None]) -> str:
+def _progress(holder: str, last: Result[RunRecord | None]) -> str:
     """How far the run under way is, where the last run noted is its own."""
     if isinstance(last, Err) or last.value is None or last.value.ended_at is not None:
         return ""
     own = holder.startswith(f"{last.value.command}, ")
-    return f", {last.value.ended} of {last.value.rows} rows" if own else ""
+    return f", {last.value.reached} of {last.value.rows} rows" if own else ""
 
 
 def _minute(moment: datetime) -> str:

@@ -1,18 +1,16 @@
-"""The last run and whose past is known, from rows written by hand."""
+"""Whose past is known, from rows written by hand."""
 
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from ivcrush.domain.errors import Ok
-from ivcrush.domain.health import HistoryCoverage, LastRun, QuotaState
+from ivcrush.domain.health import HistoryCoverage, QuotaState
 from ivcrush.infrastructure.database.connection import Database
 from ivcrush.infrastructure.database.repositories.health_repository import HealthRepository
 from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota
 
 FRIDAY = datetime(2026, 5, 15, 13, 30, tzinfo=UTC)
-RUN = "INSERT INTO batch_runs VALUES (?, ?, '', ?, ?, ?, ?)"
-ITEM = "INSERT INTO batch_items VALUES (?, ?, ?, NULL, ?, ?, ?)"
 REPORT = """INSERT INTO earnings_calendar (ticker, report_date, timing, status, source, name, flags, first_seen,
     last_seen, superseded_at) VALUES (?, ?, 'AMC', 'confirmed', 'alpha_vantage', '', '[]', 'a', 'a', ?)"""
 MOVE = """INSERT INTO historical_moves VALUES (?, ?, 'AMC', ?, 100, 1, 1, 1, 1, '[]', NULL)"""
@@ -31,39 +29,6 @@ def text(moment: datetime) -> str:
 @pytest.fixture
 def health(database: Database) -> HealthRepository:
     return HealthRepository(database)
-
-
-def test_there_may_never_have_been_a_run(health: HealthRepository) -> None:
-    assert health.last_run() == Ok(None)
-
-
-def test_the_last_run_is_the_one_last_at_work_with_how_far_it_came(
-    database: Database, health: HealthRepository
-) -> None:
-    hour = timedelta(hours=1)
-    write(
-        database,
-        RUN,
-        ("old", "scan", text(FRIDAY - 24 * hour), text(FRIDAY - 23 * hour), 1, 0),
-        # cut on Thursday, taken up on Friday after the other one
-        ("taken up", "analyze-batch", text(FRIDAY - 25 * hour), text(FRIDAY + hour), 1, 3),
-        ("other", "analyze-batch", text(FRIDAY), text(FRIDAY), 1, 0),
-    )
-    write(
-        database,
-        ITEM,
-        ("taken up", 0, "a", "NODATA", "none", text(FRIDAY)),
-        ("taken up", 1, "b", None, None, None),
-        ("other", 0, "a", None, None, None),
-    )
-    assert health.last_run() == Ok(
-        LastRun("taken up", "analyze-batch", FRIDAY - 25 * hour, FRIDAY + hour, True, 3, rows=2, ended=1)
-    )
-
-
-def test_a_run_that_has_not_ended_has_no_end(database: Database, health: HealthRepository) -> None:
-    write(database, RUN, ("r", "scan", text(FRIDAY), None, 0, None))
-    assert health.last_run() == Ok(LastRun("r", "scan", FRIDAY, None, False, None, rows=0, ended=0))
 
 
 def test_coverage_counts_companies_that_report_in_these_days_and_their_past_moves(

@@ -1,20 +1,27 @@
-"""The runs over many companies as the database remembers them, for whoever looks after the machine. Reads only."""
+"""The runs over many companies as the database remembers them, for whoever looks after the machine. Reads only.
+
+Which run is the last one, and what came of it, is decided here alone: for the list of runs and for the health check.
+"""
 
 from typing import Final
 
-from ivcrush.domain.errors import Result
+from ivcrush.domain.errors import PROVIDER_FAILURES, Err, Ok, Result
 from ivcrush.domain.operations import RunRecord
 from ivcrush.infrastructure.database.connection import Database, Row
 from ivcrush.infrastructure.database.moments import parse_utc_text
 
-# The last sign of life: the end, or the last row that ended. Kept rows of a resumed run ended before it began.
-_RUNS: Final = """SELECT run_id, command, started_at, ended_at,
-        max(started_at, ifnull(ended_at, ''), ifnull(last_row_at, '')) AS last_at, complete, exit_code,
-        ifnull(item_count, 0), ifnull(analysed, 0), ifnull(failed, 0)
-    FROM batch_runs LEFT JOIN (
-        SELECT run_id AS of_run, count(*) AS item_count, count(analysis) AS analysed, count(error_code) AS failed,
-            max(ended_at) AS last_row_at FROM batch_items GROUP BY run_id) ON of_run = run_id
-    ORDER BY last_at DESC, run_id DESC LIMIT ?"""
+_PROVIDER_FAILED: Final = ", ".join(f"'{code}'" for code in PROVIDER_FAILURES)
+# The last sign of life: the end; without one, the last row that ended. Kept rows of a resumed run ended before it
+# began. Rows are counted of the chosen runs alone: a year of them is many.
+_RUNS: Final = f"""WITH newest AS (
+        SELECT run_id, command, started_at, ended_at AS run_ended_at, max(started_at, ifnull(ended_at, ifnull(
+            (SELECT max(ended_at) FROM batch_items WHERE run_id = batch_runs.run_id), ''))) AS last_at,
+            complete, exit_code
+        FROM batch_runs ORDER BY last_at DESC, run_id DESC LIMIT ?)
+    SELECT run_id, command, started_at, run_ended_at, last_at, complete, exit_code, count(question), count(analysis),
+        count(error_code), count(*) FILTER (WHERE error_code IN ({_PROVIDER_FAILED}))
+    FROM newest LEFT JOIN batch_items USING (run_id)
+    GROUP BY run_id ORDER BY last_at DESC, run_id DESC"""  # noqa: S608  words of our own
 
 
 class RunsRepository:
@@ -23,13 +30,18 @@ class RunsRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def newest(self) -> Result[RunRecord | None]:
+        """The run that was last at work, None where there never was one. Errors: DBERROR."""
+        found = self.last(1)
+        return found if isinstance(found, Err) else Ok(next(iter(found.value), None))
+
     def last(self, limit: int) -> Result[tuple[RunRecord, ...]]:
         """At most `limit` runs, the one that was last at work first. Errors: DBERROR."""
         return self._database.rows(_RUNS, (limit,), _parse_run)
 
 
 def _parse_run(row: Row) -> RunRecord:
-    run_id, command, started_at, ended_at, last_at, complete, exit_code, rows, analysed, failed = row
+    run_id, command, started_at, ended_at, last_at, complete, exit_code, rows, analysed, failed, by_provider = row
     return RunRecord(
         run_id=run_id,
         command=command,
@@ -41,4 +53,5 @@ def _parse_run(row: Row) -> RunRecord:
         rows=rows,
         analysed=analysed,
         failed=failed,
+        provider_failed=by_provider,
     )
