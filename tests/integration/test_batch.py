@@ -149,6 +149,12 @@ def test_when_nothing_could_be_done_the_shared_reason_decides(desk: Desk) -> Non
     assert unknown.code == 1
 
 
+def test_a_row_that_cannot_be_read_hides_no_refused_token(desk: Desk) -> None:
+    desk.strike("401")
+    path = calendar(desk, 3, "AAPL,20/05/2026,")
+    assert desk.run("analyze-batch", "--earnings-file", str(path), "--continue-on-error").code == 77
+
+
 def test_a_killed_run_goes_on_where_it_was_and_asks_nothing_twice(desk: Desk) -> None:
     undisturbed = batch(desk, 8, "--fresh", DB_PATH="other.db", CACHE_PATH="other-cache.db")
     path = calendar(desk, 8)

@@ -290,3 +290,12 @@ def test_on_a_closed_day_nothing_is_done_where_that_was_asked_for(desk: Desk) ->
     assert (finished.code, finished.out) == (0, "")
     assert "no trading day" in finished.err
     assert desk.market.log() == ()
+
+
+def test_the_code_that_runs_shows_is_the_one_that_the_shell_was_told(desk: Desk) -> None:
+    listed(desk, f"AAPL {MONDAY} post-market", f"IBM {MONDAY} post-market")
+    desk.strike("500", path="EARNINGS", symbol="IBM")
+    partial, sorted_out = scan(desk), scan(desk, *WEEK, "--min-vrp", "0.01")
+    assert (partial.code, sorted_out.code) == (3, 0)  # sorted out for want of a ratio, IBM is no part of the list
+    runs = json.loads(desk.run("runs", "--format", "json", as_of=False).out)["runs"]
+    assert sorted(run["exit_code"] for run in runs) == [0, 3]

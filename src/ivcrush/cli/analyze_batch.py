@@ -13,7 +13,7 @@ from ivcrush.application.documents import batch_report
 from ivcrush.application.ranking import ranked
 from ivcrush.application.services.batch_analyzer import Batch, BatchRow
 from ivcrush.application.services.request_planner import ReportQuestion
-from ivcrush.cli.batch_run import closed_day, closing_lines, refused, run_batch, tallied
+from ivcrush.cli.batch_run import closed_day, closing_lines, code_of, refused, run_batch, tallied
 from ivcrush.cli.command import Outcome, Style, UsageError, parsed, required
 from ivcrush.cli.earnings_csv import EarningsRow, read_earnings
 from ivcrush.cli.exit_codes import Exit
@@ -90,11 +90,12 @@ async def execute(request: Request, container: Container, style: Style) -> Outco
     if isinstance(ran, Err):
         return refused(ran.error)
     failures = [labelled_failure(failure, style) for failure in ran.value.failures]
+    code = code_of(len(ran.value.answers), ran.value.answers, ran.value.failures)
     return Outcome(
         pieces=render_batch(batch_report(ranked(ran.value.answers), failures, ran.value.facts), style),
-        code=ran.value.code,
-        messages=(*request.remarks, *stderr_lines(ran.value.failures), *closing_lines(ran.value)),
-        delivered=ran.value.end,
+        code=code,
+        messages=(*request.remarks, *stderr_lines(ran.value.failures), *closing_lines(ran.value, code)),
+        delivered=lambda: ran.value.end(code),
         tally=tallied(ran.value.answers, ran.value.failures),
     )
 

@@ -1,11 +1,11 @@
-"""A batch as every command that has one runs it: estimate, lock, progress, exit code, report.
+"""A batch as every command that has one runs it: estimate, progress, exit code, report.
 
 Knows neither where the rows come from nor which of them matter to whom.
 """
 
 import logging
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ivcrush.application.documents import RunFacts
@@ -31,16 +31,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A batch that went to its end: what came of the rows, its exit code, and what it cost.
+    """A batch that went to its end: what came of the rows, and what it cost.
 
-    `end` notes that it is over. Who calls it before the report is delivered loses what a kill in between could resume.
+    `end` notes that it is over, and with which code. Who calls it before the report is delivered loses what a kill in
+    between could resume.
     """
 
     answers: tuple[Answer, ...]
     failures: tuple[TickerFailure, ...]
-    code: Exit
     facts: RunFacts
-    end: Callable[[], None]
+    end: Callable[[Exit], None]
 
 
 def refused(error: AppError) -> Outcome:
@@ -60,11 +60,10 @@ async def run_batch(
     style: Style,
     *,
     ground: Ground | None = None,
-    expected: Collection[ErrorCode] = (),
 ) -> Result[Ran]:
     """Run it under the lock that the caller holds. Errors: DBERROR where it cannot even be noted.
 
-    `ground` is what is known of the companies already. A failure with an `expected` code is no blemish of the run.
+    `ground` is what is known of the companies already.
     """
     begun = container.clock.monotonic()
     started = container.batch.start(batch, correlation_id())
@@ -79,8 +78,6 @@ async def run_batch(
     outcome = await _watched(started.value, container, ground)
     answers = tuple(row.answer.value for row in outcome.rows if isinstance(row.answer, Ok))
     failures = tuple(TickerFailure(row.label, row.answer.error) for row in outcome.rows if isinstance(row.answer, Err))
-    blemishes = [failure.error for failure in failures if failure.error.code not in expected]
-    code = _code(answers, blemishes, whole=expected != ())
     usage = container.usage
     facts = RunFacts(
         run_id=outcome.run_id,
@@ -92,7 +89,18 @@ async def run_batch(
         elapsed_s=container.clock.monotonic() - begun,
         resumed=len(started.value.kept),
     )
-    return Ok(Ran(answers, failures, code, facts, end=lambda: _end(outcome, code, container)))
+    return Ok(Ran(answers, failures, facts, end=lambda code: _end(outcome, code, container)))
+
+
+def code_of(
+    done: int, shown: Sequence[Answer], failures: Sequence[TickerFailure], *, empty: Exit = Exit.NO_RESULT
+) -> Exit:
+    """The exit code of a run in which `done` rows were analysed; only what is shown can lack a part.
+
+    The one that the shell is told, and that is kept with the run.
+    """
+    incomplete = sum(answer.edge_score is None for answer in shown)
+    return exit_of_run(done, incomplete, [failure.error for failure in failures], empty=empty)
 
 
 def tallied(answers: Sequence[Answer], failures: Sequence[TickerFailure], *, rejected: int | None = None) -> Tally:
@@ -103,12 +111,12 @@ def tallied(answers: Sequence[Answer], failures: Sequence[TickerFailure], *, rej
     return Tally(rows + left_out, tradeable=sum(answer.tradeable for answer in answers))
 
 
-def closing_lines(ran: Ran) -> Iterator[str]:
+def closing_lines(ran: Ran, code: Exit) -> Iterator[str]:
     """What a person needs to know of a run that is not whole, beside its failures."""
     incomplete = [answer.ticker for answer in ran.answers if answer.edge_score is None]
     if incomplete:
         yield f"{len(incomplete)} of {len(ran.answers)} analyses lack their vrp: {', '.join(incomplete)}"
-    if ran.code is Exit.STORAGE or any(failure.error.code is ErrorCode.SKIPPED for failure in ran.failures):
+    if code is Exit.STORAGE or any(failure.error.code is ErrorCode.SKIPPED for failure in ran.failures):
         total = len(ran.answers) + len(ran.failures)
         done = f"{len(ran.answers)} of {total} rows are done and kept"
         yield f"{done}; the same command goes on from there, once what failed is mended"
@@ -156,13 +164,6 @@ async def _refresh_calendar(started: StartedBatch, container: Container) -> Resu
             return known
         _log.warning("no calendar is stored and none is to be had: %s", known.error)
     return Ok(None)
-
-
-def _code(answers: Sequence[Answer], errors: Sequence[AppError], *, whole: bool) -> Exit:
-    """The exit code; `whole` is whether a run in which nothing came of any row is one that went well."""
-    if whole and not answers and not errors:
-        return Exit.DONE
-    return exit_of_run(len(answers), sum(answer.edge_score is None for answer in answers), errors)
 
 
 def _aloud(line: str, *, tell: bool) -> None:

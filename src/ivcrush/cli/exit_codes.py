@@ -37,6 +37,9 @@ _BY_CODE = {
     ErrorCode.SKIPPED: Exit.NO_RESULT,
 }
 
+# Each of these keeps every row from succeeding; the first of them that is met is the reason of a run without a result.
+_DECISIVE = (Exit.REFUSED, Exit.CONFIGURATION)
+
 
 def exit_of(error: AppError) -> Exit:
     """The code of a run that ended with this error alone."""
@@ -45,16 +48,23 @@ def exit_of(error: AppError) -> Exit:
     return _BY_CODE[error.code]
 
 
-def exit_of_run(done: int, incomplete: int, errors: Collection[AppError]) -> Exit:
+def exit_of_run(done: int, incomplete: int, errors: Collection[AppError], *, empty: Exit = Exit.NO_RESULT) -> Exit:
     """The code of a run: `done` rows, `incomplete` of them lacking a part, and the errors of the rest.
 
-    A storage failure decides whatever was done before it. Else, where nothing was done, the reason they all share
-    decides; mixed reasons are no usable result. What was never reached has no reason of its own.
+    In this order: a storage failure, whatever was done before it. Partial or done, where anything was done. `empty`,
+    where there was no row at all. A refused token, then a wrong configuration: whatever else ailed some rows, nothing
+    works before that is mended. The reason that all rows share; what was never reached has none of its own. Else there
+    is no usable result.
     """
+    reasons = {exit_of(error) for error in errors if error.code is not ErrorCode.SKIPPED}
     storage = [error for error in errors if error.code is ErrorCode.DBERROR]
     if storage:
         return exit_of(storage[0])
     if done:
         return Exit.PARTIAL if errors or incomplete else Exit.DONE
-    reasons = {exit_of(error) for error in errors if error.code is not ErrorCode.SKIPPED}
+    if not errors:
+        return empty
+    for decisive in _DECISIVE:
+        if decisive in reasons:
+            return decisive
     return reasons.pop() if len(reasons) == 1 else Exit.NO_RESULT

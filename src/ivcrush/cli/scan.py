@@ -5,27 +5,24 @@ itself is `batch_run`'s and the thinking the services'. A day on which nobody re
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from ivcrush.application.ranking import Answer
 from ivcrush.application.scan_report import EXPECTED, ScanFacts, left_out, scan_report
-from ivcrush.application.services.analyzer import Ground
 from ivcrush.application.services.batch_analyzer import Batch, BatchRow
 from ivcrush.application.services.request_planner import ReportQuestion
-from ivcrush.application.services.scan import Rejection, Reporters, days_ahead
+from ivcrush.application.services.scan import Selection, days_ahead
 from ivcrush.application.sieve import Wish, sieved, sort_field
-from ivcrush.cli.batch_run import Ran, closed_day, closing_lines, refused, run_batch, tallied
+from ivcrush.cli.batch_run import Ran, closed_day, closing_lines, code_of, refused, run_batch, tallied
 from ivcrush.cli.command import Outcome, Style, UsageError, parsed, required
-from ivcrush.cli.exit_codes import Exit, exit_of_run
+from ivcrush.cli.exit_codes import Exit
 from ivcrush.cli.failures import labelled_failure, stderr_lines
 from ivcrush.cli.locked import taken
 from ivcrush.cli.render.documents import render_batch
 from ivcrush.config import rules
 from ivcrush.config.settings import Provider
 from ivcrush.container import Container
-from ivcrush.domain.analysis import TickerFailure
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.domain.types import ScheduledReport
@@ -49,10 +46,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """Who reports, who was left out before the run, and what came of it."""
+    """Who was found worth asking for, and what came of it."""
 
-    reporters: Reporters
-    rejected: tuple[Rejection, ...]
+    selection: Selection
     ran: Ran
 
 
@@ -86,7 +82,7 @@ async def execute(request: Request, container: Container, style: Style) -> Outco
     found = held if isinstance(held, Err) else await _scanned(start, end, as_of, container, style)
     if isinstance(found, Err):
         return refused(found.error)
-    facts = ScanFacts(start, end, request.wish, found.value.reporters.calendar)
+    facts = ScanFacts(start, end, request.wish, found.value.selection.reporters.calendar)
     return _told(found.value, facts, container.clock.monotonic() - begun, style)
 
 
@@ -104,23 +100,12 @@ def _dates(arguments: argparse.Namespace) -> tuple[date, date] | None:
 
 
 async def _scanned(start: date, end: date, as_of: datetime, container: Container, style: Style) -> Result[Scanned]:
-    reporters = await container.scan.reporters(start, end, as_of, container.market_calendar)
-    if isinstance(reporters, Err):
-        return reporters
-    reports, rejected = reporters.value.reports, reporters.value.rejected
-    ground: Ground | None = None
-    if reports:
-        common = await container.batch.ground([report.ticker for report in reports])
-        if isinstance(common, Err):
-            return common
-        ground = common.value
-        screened = await container.scan.screened(reports, ground)
-        if isinstance(screened, Err):
-            return screened
-        reports, rejected = screened.value.fit, (*rejected, *screened.value.rejected)
-    batch = Batch(COMMAND, tuple(map(_row, reports)), container.rows_at_once, continue_on_error=True)
-    ran = await run_batch(batch, container, style, ground=ground, expected=EXPECTED)
-    return ran if isinstance(ran, Err) else Ok(Scanned(reporters.value, rejected, ran.value))
+    found = await container.scan.selected(start, end, as_of, container.market_calendar)
+    if isinstance(found, Err):
+        return found
+    batch = Batch(COMMAND, tuple(map(_row, found.value.fit)), container.rows_at_once, continue_on_error=True)
+    ran = await run_batch(batch, container, style, ground=found.value.ground)
+    return ran if isinstance(ran, Err) else Ok(Scanned(found.value, ran.value))
 
 
 def _row(report: ScheduledReport) -> BatchRow:
@@ -131,27 +116,20 @@ def _told(scanned: Scanned, facts: ScanFacts, elapsed_s: float, style: Style) ->
     ran = scanned.ran
     kept, sorted_out = sieved(ran.answers, facts.wish)
     failures = tuple(failure for failure in ran.failures if failure.error.code not in EXPECTED)
-    reports = {str(report.ticker): report for report in scanned.reporters.reports}
-    rejected = (*scanned.rejected, *left_out(ran.failures, sorted_out, reports))
-    shown = replace(ran, answers=kept, failures=failures, code=_code(ran, kept, failures))
+    reports = {str(report.ticker): report for report in scanned.selection.reporters.reports}
+    rejected = (*scanned.selection.rejected, *left_out(ran.failures, sorted_out, reports))
+    shown = replace(ran, answers=kept, failures=failures)
+    code = code_of(len(ran.answers), kept, failures, empty=Exit.DONE)  # nobody left is a quiet day
     documents = [labelled_failure(failure, style) for failure in failures]
     report = scan_report(kept, documents, rejected, replace(ran.facts, elapsed_s=elapsed_s), facts)
     remarks = _remarks(facts, companies=len(kept) + len(failures) + len(rejected), left_out=len(rejected))
     return Outcome(
         pieces=render_batch(report, style),
-        code=shown.code,
-        messages=(*remarks, *stderr_lines(failures), *closing_lines(shown)),
-        delivered=ran.end,
+        code=code,
+        messages=(*remarks, *stderr_lines(failures), *closing_lines(shown, code)),
+        delivered=lambda: ran.end(code),
         tally=tallied(kept, failures, rejected=len(rejected)),
     )
-
-
-def _code(ran: Ran, kept: Sequence[Answer], failures: Sequence[TickerFailure]) -> Exit:
-    """The exit code: what was left out is no blemish, and what was sorted out lacks nothing."""
-    if not ran.answers and not failures:
-        return Exit.DONE
-    incomplete = sum(answer.edge_score is None for answer in kept)
-    return exit_of_run(len(ran.answers), incomplete, [failure.error for failure in failures])
 
 
 def _remarks(facts: ScanFacts, *, companies: int, left_out: int) -> Iterator[str]:

@@ -41,9 +41,23 @@ def test_a_held_lock_is_tried_later_although_it_is_storage() -> None:
         (0, 0, failed(ErrorCode.QUOTA, ErrorCode.SKIPPED), 75),
         (0, 0, failed(ErrorCode.SKIPPED), 1),
         (0, 0, [], 1),
+        # a row of the input that cannot be read hides nothing that keeps all others from working
+        (0, 0, failed(ErrorCode.INVALID, ErrorCode.AUTH, ErrorCode.SKIPPED), 77),
+        (0, 0, failed(ErrorCode.INVALID, ErrorCode.CONFIG), 78),
+        (0, 0, failed(ErrorCode.CONFIG, ErrorCode.EXTERNAL, ErrorCode.AUTH), 77),
+        (0, 0, failed(ErrorCode.AUTH, ErrorCode.DBERROR), 74),
+        (3, 0, failed(ErrorCode.DBERROR), 74),
+        (3, 0, failed(ErrorCode.AUTH, ErrorCode.SKIPPED), 3),
+        (0, 0, failed(ErrorCode.QUOTA, ErrorCode.EXTERNAL), 1),
     ],
 )
-def test_a_run_ends_with_the_reason_that_its_rows_share(
+def test_the_code_of_a_run_has_one_order_of_precedence(
     done: int, incomplete: int, errors: list[AppError], number: int
 ) -> None:
     assert exit_of_run(done, incomplete, errors) == number
+
+
+def test_a_run_without_a_row_ends_as_its_command_says() -> None:
+    assert exit_of_run(0, 0, [], empty=Exit.DONE) == 0
+    assert exit_of_run(0, 0, failed(ErrorCode.EXTERNAL), empty=Exit.DONE) == 69
+    assert exit_of_run(1, 0, [], empty=Exit.PARTIAL) == 0
