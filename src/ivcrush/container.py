@@ -297,6 +297,7 @@ class Container:
             BatchRepository(self._database),
             conditions=json.dumps(conditions, sort_keys=True),
             now=self.clock.now,
+            sleep=self.clock.sleep,
         )
 
     @property
@@ -365,6 +366,7 @@ class Container:
         return Resilience(
             utc_now=self.clock.now,
             monotonic=self.clock.monotonic,
+            sleep=self.clock.sleep,
             retry=self._settings.retry,
             failure_threshold=self._settings.breaker.failure_threshold,
             recovery_s=self._settings.breaker.recovery_s,

@@ -37,8 +37,6 @@ async def patiently(desk: Desk, machine: Patience, command: ModuleType, name: st
     opened = Container.open(settings, RunOptions(as_of=AS_OF), machine)
     assert isinstance(opened, Ok)
     container = opened.value
-    # The clock is a run's to choose and the sleep is not: it is changed before anything is asked.
-    container._resilience = replace(container._resilience, sleep=machine.sleep)  # type: ignore[misc]
     typed: argparse.Namespace = command_parser(name, name).parse_args([*arguments])
     try:
         outcome: Outcome = await command.execute(

@@ -4,6 +4,7 @@ Moments are kept in UTC or New York time and always aware; a bare date is a New 
 needs the time is given a `Clock`; nobody else asks the machine.
 """
 
+import asyncio
 import re
 import time
 from datetime import UTC, date, datetime
@@ -19,7 +20,7 @@ _MOMENT = re.compile(_DATE.pattern + r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1
 
 
 class Clock(Protocol):
-    """What time it is, and how much of it passes."""
+    """What time it is, how much of it passes, and waiting until it has."""
 
     def now(self) -> datetime:
         """The moment by the wall clock, aware, UTC."""
@@ -27,6 +28,10 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds since some moment, never going back: for durations and deadlines."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so long: for a provider's permission, or for what failed to pass."""
         ...
 
 
@@ -42,6 +47,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds since the machine started or so."""
         return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so long; others of this process go on meanwhile."""
+        await asyncio.sleep(seconds)
 
 
 def parse_date(text: str) -> Result[date]:

@@ -1,5 +1,6 @@
 """The program's real parts at a simulated market's counter: real sockets, a real database, a clock that is set."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack
@@ -32,6 +33,9 @@ class SetClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 @dataclass

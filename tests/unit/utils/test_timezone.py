@@ -81,3 +81,10 @@ def test_the_machines_clock_is_aware_and_its_durations_never_negative() -> None:
     started = clock.monotonic()
     assert clock.now().tzinfo is UTC
     assert clock.monotonic() >= started
+
+
+async def test_the_machines_clock_waits_by_its_own_stopwatch() -> None:
+    clock = SystemClock()
+    started = clock.monotonic()
+    await clock.sleep(0.02)
+    assert clock.monotonic() - started >= 0.02
