@@ -21,6 +21,7 @@ from ivcrush.application.metrics.inside_probability import (
     session_count,
     shrunk_excess,
 )
+from ivcrush.application.metrics.scoring import brier_score, log_loss
 from ivcrush.application.metrics.vrp import TYPICAL_VARIATION, VARIATION_WEIGHT
 
 DATA = Path(__file__).resolve().parents[1] / "../shared/data/earningswatcher_2022_2026.csv"
@@ -231,9 +232,8 @@ def _excess(reports: Reports, typical: float) -> FloatArray:
 
 
 def _score(predicted: FloatArray, inside: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Brier score and log loss, probabilities kept 0.01 from certainty (only the raw share ever claims it)."""
-    safe = np.clip(predicted, 0.01, 0.99)
-    return float(((predicted - inside) ** 2).mean()), float(-np.log(np.where(inside, safe, 1 - safe)).mean())
+    """Brier score and log loss, as `ivcrush score` computes them too."""
+    return brier_score(predicted, inside), log_loss(predicted, inside)
 
 
 def _summary(name: str, scores: list[tuple[float, float]], base: list[tuple[float, float]]) -> Scores:

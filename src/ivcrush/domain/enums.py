@@ -97,3 +97,25 @@ class LeftOut(StrEnum):
     NO_VRP = "no_vrp"
     VRP_RATIO = "vrp_ratio"
     RANK = "rank"
+
+
+class Unscored(StrEnum):
+    """Why a kept analysis is not held against a move."""
+
+    NOT_REPORTED = "not_reported"
+    REACTION_NOT_OVER = "reaction_not_over"
+    NOT_MEASURED = "not_measured"
+    NOT_MEASURABLE = "not_measurable"
+    AFTER_THE_FACT = "after_the_fact"
+    EXPIRED_BEFORE = "expired_before"
+    REPLACED = "replaced"
+    SIMULATED = "simulated"
+
+
+class Finding(StrEnum):
+    """What an estimate with its interval says against a fixed number."""
+
+    TOO_FEW = "too_few"
+    CHANCE = "chance"
+    ABOVE = "above"
+    BELOW = "below"

@@ -1,0 +1,126 @@
+"""How a forecast is scored, and how far a score can be trusted: losses, rank correlation, intervals by the jackknife.
+
+Knows no options and no reports. An interval leaves out one cluster at a time, because reports that share something
+share their luck: the market of a session, the habits of a company. No chance is drawn, so the same reports always give
+the same interval.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+
+import numpy as np
+
+from ivcrush.domain.analysis import Interval
+from ivcrush.domain.score import Estimate
+from ivcrush.domain.types import BoolArray, FloatArray, IntArray
+
+CERTAINTY_MARGIN = (
+    0.01  # probabilities are taken as no nearer to certainty than this: one surprise is not the whole loss
+)
+# Events that show a true ratio of 1.5 at a one-sided 90 % in four of five cases, |moves| varying by 0.9 of their mean:
+# (1.2816 + 0.8416)² · 0.9² / ln² 1.5 = 22. A ratio of 1.25 takes 73.
+ENOUGH_REPORTS = 22
+ENOUGH_SESSIONS = 8
+MOST_GROUPS = 200
+_NORMAL_95 = 1.6448536269514722
+_T_95 = {1: 6.3138, 2: 2.9200, 3: 2.3534, 4: 2.1318}
+
+Statistic = Callable[[FloatArray], float | None]
+
+
+def brier_score(probability: FloatArray, happened: BoolArray) -> float:
+    """Mean squared difference of probability and outcome (Brier 1950, in the two-class form), shape (n,), n >= 1."""
+    return float(((probability - happened) ** 2).mean())
+
+
+def log_loss(probability: FloatArray, happened: BoolArray) -> float:
+    """Mean negative natural log of the probability given to what happened (Good 1952), shape (n,), n >= 1.
+
+    Probabilities are kept `CERTAINTY_MARGIN` from certainty.
+    """
+    safe = np.clip(probability, CERTAINTY_MARGIN, 1 - CERTAINTY_MARGIN)
+    return float(-np.log(np.where(happened, safe, 1 - safe)).mean())
+
+
+def rank_correlation(one: FloatArray, other: FloatArray) -> float | None:
+    """Spearman's rho (1904): the correlation of the ranks, ties at their mean rank; None where one is all ties."""
+    first, second = (_ranks(each) - (len(each) + 1) / 2 for each in (one, other))
+    spread = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / spread if spread > 0 else None
+
+
+def estimate(
+    values: FloatArray, statistic: Statistic, *, companies: Sequence[Hashable], sessions: Sequence[Hashable]
+) -> Estimate | None:
+    """A statistic of rows (shape (n, k)) with its 90 % interval; None where it has no value.
+
+    `companies` and `sessions` name each row's clusters. The interval is the wider of those of both clusterings; one
+    company alone is no sample of companies, and only its sessions count. There is none below `ENOUGH_REPORTS` rows or
+    `ENOUGH_SESSIONS` sessions, nor where leaving out never changes anything or leaves nothing to compute.
+    """
+    value = statistic(values)
+    if value is None:
+        return None
+    labels = [_labels(each) for each in (sessions, companies)]
+    if len(values) < ENOUGH_REPORTS or labels[0].max() + 1 < ENOUGH_SESSIONS:
+        return Estimate(value, None)
+    reaches = [_reach(values, statistic, each) for each in labels if each.max() > 0]
+    known = [reach for reach in reaches if reach is not None]
+    if len(known) < len(reaches) or max(known) == 0:
+        return Estimate(value, None)
+    return Estimate(value, (value - max(known), value + max(known)))
+
+
+def transformed(found: Estimate, back: Callable[[float], float]) -> Estimate:
+    """The estimate on another, rising scale."""
+    interval: Interval | None = None
+    if found.interval_90 is not None:
+        low, high = found.interval_90
+        interval = back(low), back(high)
+    return Estimate(back(found.value), interval)
+
+
+def _reach(values: FloatArray, statistic: Statistic, labels: IntArray) -> float | None:
+    """t(0.95, G − 1) · √((G − 1)/G · Σ(θ₋g − θ̄)²), θ₋g the statistic without cluster g of G.
+
+    The delete-one-cluster jackknife (Efron and Tibshirani 1993, ch. 11) with G − 1 degrees of freedom, which holds its
+    level with few clusters best (MacKinnon, Nielsen and Webb 2023, Cluster-robust inference: A guide to empirical
+    practice). None where the statistic has no value without one of them.
+    """
+    count = int(labels.max()) + 1
+    without = [statistic(values[labels != cluster]) for cluster in range(count)]
+    found = np.array([each for each in without if each is not None])
+    if len(found) < count:
+        return None
+    spread = float(((found - found.mean()) ** 2).sum())
+    return t_95(count - 1) * float(np.sqrt((count - 1) / count * spread))
+
+
+def t_95(degrees: int) -> float:
+    """The 95 % point of Student's t, exact to 0.002; `degrees` >= 1.
+
+    From 5 on the expansion of Abramowitz and Stegun 26.7.5 about the normal one.
+    """
+    if degrees in _T_95:
+        return _T_95[degrees]
+    z, n = _NORMAL_95, float(degrees)
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / n + second / n**2 + third / n**3
+
+
+def _labels(clusters: Sequence[Hashable]) -> IntArray:
+    """Whole numbers from 0 on, in order of first meeting; clusters beyond `MOST_GROUPS` join those before.
+
+    The delete-a-group jackknife (Kott 2001, Journal of Official Statistics 17): as good, and no slower with more.
+    """
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
+    return np.array([numbers[name] % MOST_GROUPS for name in clusters])
+
+
+def _ranks(values: FloatArray) -> FloatArray:
+    """1 to n; equal values share the mean of their ranks."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks: FloatArray = (ends - (counts - 1) / 2)[places]
+    return ranks
