@@ -9,16 +9,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.year.days import Day, secrets_below, trading_days
+from tests.year.days import Day, Year, secrets_below
+from tests.year.judgement import KINDS
+from tests.year.plan import FIRST_DAY, sessions_from
 
 SESSIONS_A_YEAR: Final = 252
 # A day may leave so much behind for good: descriptors none, memory less than a chain, the files what was analysed.
 MOST_KB_A_DAY: Final = 200.0
 MOST_BYTES_A_DAY: Final = 3_000_000.0
+# Each event once in so many days at least; the clocks are changed and the exchange closes early twice a year.
+DAYS_AN_EVENT: Final = 126
 
 
 def main() -> int:
@@ -27,15 +31,24 @@ def main() -> int:
     began = time.monotonic()
     sys.stdout.write(f"seed {options.seed}\n")
     with tempfile.TemporaryDirectory(prefix="year-") as name:
+        year = Year(Path(name), sessions_from(FIRST_DAY, options.days), options.seed)
         days = []
-        for day in trading_days(Path(name), options.days, options.seed):
+        for day in year.days():
             days.append(day)
             if day.problems:
                 sys.stdout.write(f"{day.day} ({day.mishap}): {'; '.join(day.problems)}\n")
-        grown = growth(days) + [f"a secret in {leak}" for leak in secrets_below(Path(name))]
-    sys.stdout.write("".join(f"{problem}\n" for problem in grown) + _summary(days))
+                sys.stdout.flush()
+        found = growth(days) + [f"a secret in {leak}" for leak in secrets_below(Path(name))] + missed(year.met, days)
+    sys.stdout.write("".join(f"{problem}\n" for problem in found) + _summary(days))
+    sys.stdout.write(f"met and treated rightly: {', '.join(f'{kind} {year.met[kind]}x' for kind in KINDS)}\n")
     sys.stdout.write(f"{time.monotonic() - began:.0f} s, seed {options.seed}\n")
-    return 1 if grown or any(day.problems for day in days) else 0
+    return 1 if found or any(day.problems for day in days) else 0
+
+
+def missed(met: Mapping[str, int], days: Sequence[Day]) -> list[str]:
+    """The events that so many days must bring and that did not come, or not as often."""
+    needed = len(days) // DAYS_AN_EVENT
+    return [f"{kind}: met {met.get(kind, 0)} times, {needed} needed" for kind in KINDS if met.get(kind, 0) < needed]
 
 
 def slope(values: Sequence[float]) -> float:

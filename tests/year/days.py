@@ -1,16 +1,18 @@
-"""One simulated trading day after another, each with its seeded mishap, and what every one of them must leave.
+"""One simulated trading day after another, each with its mishap, and what every one of them must leave.
 
-The program is the real one, called in this process; its own moment is given by `--as-of`, its waits are those of the
-real clock.
+The program is the real one, called in this process without `--as-of`: its clock stands on the day that is lived.
 """
 
+import asyncio
 import contextlib
 import gc
 import io
 import os
-from collections.abc import Iterator, Mapping
+import time as machine
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -19,25 +21,15 @@ from ivcrush.cli.main import main
 from ivcrush.domain.errors import Err
 from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.infrastructure.database.examination import examine_database
-from simulated_market import FaultRule, SimulatedMarket, Switches, World
-from simulated_market.session_calendar import closing_moment, session_on_or_after, sessions_ahead
+from simulated_market import SimulatedMarket, World
 from tests.integration.conftest import KEY, TOKEN
+from tests.year.judgement import Evening, Judge, Run, sessions_scanned
+from tests.year.plan import Plan, drawn_plan
 
-# The first days after the clocks go back; a year from there has every holiday and both changes of the clock.
-FIRST_DAY: Final = date(2025, 11, 3)
-WORLD_SEED, COMPANIES = 7, 30
+WORLD_SEED, COMPANIES = 7, 45
 _INHERITED: Final = ("PATH", "HOME", "LANG")
-_BEFORE_CLOSE: Final = time(15, 45)
-_QUIET: Final = frozenset({0, 1, 3})  # 1: nobody reports in the days asked for, or no report has a usable price
-_OUTAGE: Final = frozenset({0, 1, 3, 69})
-_MISHAPS: Final[Mapping[str, tuple[frozenset[int], tuple[FaultRule, ...]]]] = {
-    "fair": (_QUIET, ()),
-    "slow and flapping": (_QUIET, (FaultRule("500", every=7),)),
-    "every call fails": (_OUTAGE, (FaultRule("500"),)),
-    "connections cut": (_OUTAGE, (FaultRule("reset_before", probability=0.5),)),
-    "chains gone": (_OUTAGE, (FaultRule("500", path="/markets/options/chains"),)),
-}
-_WEIGHTS: Final = (70, 10, 5, 10, 5)
+# A quarter of an hour before the close, and after it where the exchange closes early.
+_MOMENT: Final = time(15, 45)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,41 +46,75 @@ class Day:
     rows: int  # of all tables
 
 
-def trading_days(folder: Path, count: int, seed: int) -> Iterator[Day]:
-    """So many sessions in a row, from `FIRST_DAY` on."""
-    world = World(WORLD_SEED, _moment(FIRST_DAY), size=COMPANIES, anchor=FIRST_DAY)
-    for number in range(count):
-        day = session_on_or_after(FIRST_DAY) if number == 0 else sessions_ahead(FIRST_DAY, number)
-        chance = Random(f"{seed}/{number}")
-        mishap = chance.choices(tuple(_MISHAPS), _WEIGHTS)[0]
-        with SimulatedMarket(world.at(_moment(day)), switches=Switches(seed=number, faults=_MISHAPS[mishap][1])) as one:
-            yield _lived(folder, one, day, mishap, chance)
+class DayClock:
+    """The machine's clock, put forward or back to one moment."""
+
+    def __init__(self, moment: datetime) -> None:
+        self._moment, self._begun_s = moment.astimezone(UTC), machine.monotonic()
+
+    def now(self) -> datetime:
+        return self._moment + timedelta(seconds=machine.monotonic() - self._begun_s)
+
+    def monotonic(self) -> float:
+        return machine.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
-def _lived(folder: Path, market: SimulatedMarket, day: date, mishap: str, chance: Random) -> Day:
-    tickers = chance.sample(market.world.tickers, 3)
-    commands = (
-        ("scan", "--days", "3", "--format", "json", "--refresh"),
-        ("backfill", *tickers, "--calendar", "--dividends"),
-    )
-    codes, problems = [], []
-    for command in commands:
-        code, out, err = _run(folder, market, *command, "--as-of", _moment(day).isoformat())
-        codes.append(code)
-        if code not in _MISHAPS[mishap][0]:
-            problems.append(f"{command[0]}: exit code {code}: {err.strip().splitlines()[:1]}")
-        if code not in {0, 3} and not err.strip():
-            problems.append(f"{command[0]}: exit code {code} and no word why")
-        if "Traceback" in err:
-            problems.append(f"{command[0]}: a traceback")
-        problems += [f"{command[0]}: told a secret" for secret in (TOKEN, KEY) if secret in out + err]
-    rows, found = _examined(folder / "data" / "ivcrush.db")
-    gc.unfreeze()  # each run freezes what its process begins with; in this one that is the former run's remains
-    gc.collect()
-    size = sum(path.stat().st_size for path in (folder / "data").iterdir() if path.is_file())
-    return Day(
-        day, mishap, tuple(int(code) for code in codes), (*problems, *found), _resident_kb(), _descriptors(), size, rows
-    )
+class Year:
+    """These sessions lived in a folder; `met` counts what came about and was treated rightly."""
+
+    def __init__(self, folder: Path, sessions: Sequence[date], seed: int) -> None:
+        start = World(WORLD_SEED, _moment(sessions[0]), size=COMPANIES)
+        self.plan: Plan = drawn_plan(start, sessions, seed)
+        self._world = World(WORLD_SEED, start.as_of, size=COMPANIES, events=self.plan.events)
+        self._folder, self._seed, self._judge = folder, seed, Judge()
+
+    @property
+    def met(self) -> Counter[str]:
+        return self._judge.met
+
+    def days(self) -> Iterator[Day]:
+        """One after the other."""
+        for number, day in enumerate(self.plan.sessions):
+            switches = self.plan.switches(number, self._seed)
+            with SimulatedMarket(self._world.at(_moment(day)), switches=switches) as market:
+                yield self._lived(market, number)
+
+    def _lived(self, market: SimulatedMarket, number: int) -> Day:
+        day, clock = self.plan.sessions[number], DayClock(_moment(self.plan.sessions[number]))
+        drawn = Random(f"{self._seed}/{day}").sample(market.world.tickers, 2)
+        tickers = dict.fromkeys((*drawn, *self.plan.watched.get(day, ())))
+        scan = self._run(market, clock, "scan", "--days", str(sessions_scanned(day)), "--format", "json")
+        backfill = self._run(market, clock, "backfill", *tickers, "--calendar", "--dividends")
+        database, refused = self._folder / "data" / "ivcrush.db", int(str(market.stats()["refused"]))
+        world = self._world.at(_moment(day))  # another one than the market's thread reads
+        evening = Evening(number, self.plan, world, database, scan, backfill, refused)
+        rows, damage = _examined(database)
+        told = [secret for secret in (TOKEN, KEY) for run in (scan, backfill) if secret in run.out + run.err]
+        problems = (*self._judge.problems(evening), *damage, *("told a secret" for _ in told))
+        gc.unfreeze()  # each run freezes what its process begins with; in this one that is the former run's remains
+        gc.collect()
+        size = sum(path.stat().st_size for path in database.parent.iterdir() if path.is_file())
+        codes = (scan.code, backfill.code)
+        return Day(day, evening.mishap, codes, problems, _resident_kb(), _descriptors(), size, rows)
+
+    def _run(self, market: SimulatedMarket, clock: DayClock, *arguments: str) -> Run:
+        out, err, former, place = io.StringIO(), io.StringIO(), dict(os.environ), Path.cwd()
+        kept = {name: former[name] for name in _INHERITED if name in former}
+        before = len(market.log())
+        try:
+            os.environ.clear()
+            os.environ.update(kept | _settings(market))
+            os.chdir(self._folder)
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = main([*arguments, "--log-level", "WARNING"], clock)
+        finally:
+            os.chdir(place)
+            os.environ.clear()
+            os.environ.update(former)
+        return Run(arguments[0], int(code), out.getvalue(), err.getvalue(), market.log()[before:])
 
 
 def secrets_below(folder: Path) -> list[str]:
@@ -98,25 +124,7 @@ def secrets_below(folder: Path) -> list[str]:
 
 
 def _moment(day: date) -> datetime:
-    """A quarter of an hour before the close, on days that close early too."""
-    usual = datetime.combine(day, _BEFORE_CLOSE, NEW_YORK)
-    return min(usual, closing_moment(day).astimezone(NEW_YORK) - timedelta(minutes=15))
-
-
-def _run(folder: Path, market: SimulatedMarket, *arguments: str) -> tuple[int, str, str]:
-    out, err, former, place = io.StringIO(), io.StringIO(), dict(os.environ), Path.cwd()
-    kept = {name: former[name] for name in _INHERITED if name in former}
-    try:
-        os.environ.clear()
-        os.environ.update(kept | _settings(market))
-        os.chdir(folder)
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main([*arguments, "--log-level", "WARNING"])
-    finally:
-        os.chdir(place)
-        os.environ.clear()
-        os.environ.update(former)
-    return code, out.getvalue(), err.getvalue()
+    return datetime.combine(day, _MOMENT, NEW_YORK)
 
 
 def _settings(market: SimulatedMarket) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The first ten trading days of the year, and the straight line that the whole year is judged by."""
+"""The year's first twelve trading days and three around Thanksgiving, and the lines that the whole is judged by."""
 
 import logging
 from collections.abc import Iterator
@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.year.__main__ import growth, slope
-from tests.year.days import Day, secrets_below, trading_days
+from tests.year.__main__ import growth, missed, slope
+from tests.year.days import Day, Year, secrets_below
+from tests.year.judgement import KINDS
+from tests.year.plan import FIRST_DAY, sessions_from
 
-SEED = 1
+SEED = 3
+# Between them the machine is off. The exchange is closed on the 27th and closes early on the 28th.
+AROUND_THANKSGIVING = (date(2025, 11, 26), date(2025, 11, 28), date(2025, 12, 1))
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +29,11 @@ def same_log_handlers() -> Iterator[None]:
     root.setLevel(level)
 
 
-def test_ten_trading_days_leave_a_sound_database_no_descriptor_and_no_secret(tmp_path: Path) -> None:
-    days = list(trading_days(tmp_path, 10, SEED))
+def test_fifteen_trading_days_meet_every_event_rightly_and_leave_no_descriptor_and_no_secret(tmp_path: Path) -> None:
+    year = Year(tmp_path, (*sessions_from(FIRST_DAY, 12), *AROUND_THANKSGIVING), SEED)
+    days = list(year.days())
     assert [problem for day in days for problem in day.problems] == []
-    assert {day.mishap for day in days} > {"fair"}
+    assert [kind for kind in KINDS if year.met[kind] == 0] == []
     assert days[-1].descriptors == days[1].descriptors
     assert days[-1].rows > days[0].rows > 0
     assert secrets_below(tmp_path) == []
@@ -52,3 +57,11 @@ def test_what_grows_by_the_day_is_found() -> None:
         "memory grows by 300 KB a day, 200 at most",
         "the files grow by 4000000 bytes a day, 3000000 at most",
     ]
+
+
+def test_a_year_without_an_event_is_none() -> None:
+    one = Day(date(2026, 5, 15), "fair", (0, 0), (), 100_000, 10, 1_000_000, 9)
+    often = dict.fromkeys(KINDS, 2)
+    assert missed(often, [one] * 252) == []
+    assert missed(often | {"split": 1}, [one] * 252) == ["split: met 1 times, 2 needed"]
+    assert missed({}, [one] * 15) == []
