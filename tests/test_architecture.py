@@ -21,18 +21,20 @@ MAY_IMPORT = {
     "ivcrush.application.metrics": {"ivcrush.application.metrics", "ivcrush.domain"},
     "ivcrush.application.services": {"ivcrush.application", "ivcrush.domain", "ivcrush.utils.performance"},
     "ivcrush.infrastructure": {"ivcrush.infrastructure", "ivcrush.domain", "ivcrush.utils"},
+    "ivcrush.providers": {"ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils"},
     "ivcrush.container": {
-        "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",
+        "ivcrush.providers", "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings",
+        "ivcrush.domain", "ivcrush.utils",
     },
     "ivcrush.health_container": {
         "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",
     },
     "ivcrush.operations_container": {
-        "ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",
+        "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",
     },
     "ivcrush.cli": {
         "ivcrush.cli", "ivcrush.container", "ivcrush.health_container", "ivcrush.operations_container",
-        "ivcrush.application",
+        "ivcrush.providers", "ivcrush.application",
         "ivcrush.config.places", "ivcrush.config.settings", "ivcrush.config.rules", "ivcrush.config.validation",
         "ivcrush.domain", "ivcrush.utils",
     },

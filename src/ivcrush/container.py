@@ -5,7 +5,7 @@ how the program fits together reads this file from top to bottom.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
@@ -23,19 +23,10 @@ from ivcrush.application.services.history_backfill import HistoryBackfill
 from ivcrush.application.services.history_needs import HistoryNeeds, Standing
 from ivcrush.application.services.request_planner import RequestPlanner
 from ivcrush.application.services.scan import Scan
-from ivcrush.config.settings import AppSettings, Provider, missing_key
-from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
+from ivcrush.config.settings import AppSettings
+from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
-from ivcrush.domain.protocols import EarningsData, MarketData
 from ivcrush.domain.types import Ticker
-from ivcrush.infrastructure.api.alpha_vantage import AlphaVantageClient, alpha_vantage_transport
-from ivcrush.infrastructure.api.tradier import TradierClient, tradier_transport
-from ivcrush.infrastructure.api.transport import Bounds, Resilience, Transport
-from ivcrush.infrastructure.api.unconfigured import UnconfiguredEarningsData
-from ivcrush.infrastructure.cache.cached_provider import CachedEarningsData, CachedMarketData, CachePolicy
-from ivcrush.infrastructure.cache.hybrid_cache import HybridCache
-from ivcrush.infrastructure.cache.memory_cache import MemoryCache
-from ivcrush.infrastructure.cache.sqlite_cache import SqliteCache
 from ivcrush.infrastructure.database.connection import Database
 from ivcrush.infrastructure.database.init_schema import init_database
 from ivcrush.infrastructure.database.repositories.analysis_repository import AnalysisRepository
@@ -43,9 +34,8 @@ from ivcrush.infrastructure.database.repositories.batch_repository import BatchR
 from ivcrush.infrastructure.database.repositories.companies_repository import CompaniesRepository
 from ivcrush.infrastructure.database.repositories.earnings_repository import EarningsRepository
 from ivcrush.infrastructure.database.repositories.prices_repository import PricesRepository
-from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota, ProviderAllowance
 from ivcrush.infrastructure.run_lock import RunLock
-from ivcrush.utils.redaction import Redactor
+from ivcrush.providers import Providers
 from ivcrush.utils.timezone import Clock
 
 
@@ -58,27 +48,6 @@ class RunOptions:
     simulated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a run cost so far."""
-
-    requests: int
-    cache_hits: int
-
-
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """The same in detail: by provider the requests sent and the repeats among them, and the cache's part.
-
-    A miss led to a request. `calls_left` of Alpha Vantage's day is None where the database did not tell.
-    """
-
-    requests: tuple[tuple[Provider, int, int], ...]
-    cache_hits: int
-    cache_misses: int
-    calls_left: int | None
-
-
 class Container:
     """Every part, made when it is first asked for; `open` before anything is spent, `aclose` at the end."""
 
@@ -87,7 +56,7 @@ class Container:
         self._settings = settings
         self._options = options
         self._database = database
-        self._transports: dict[Provider, Transport] = {}
+        self.providers = Providers(settings, clock, database, today=self._today, refresh=options.refresh)
         self._held = ExitStack()
 
     @classmethod
@@ -98,29 +67,9 @@ class Container:
 
     async def aclose(self) -> None:
         """Close connections, cache file and database, in that order, and let the next run begin."""
-        for transport in self._transports.values():
-            await transport.aclose()
-        if "cache" in self.__dict__:  # a run that asked nobody makes no cache file
-            self.cache.close()
+        await self.providers.aclose()
         self._database.close()
         self._held.close()
-
-    @property
-    def usage(self) -> Usage:
-        """Requests sent and replies that the cache gave instead."""
-        return Usage(sum(transport.counts.sent for transport in self._transports.values()), self.cache.stats().hits)
-
-    @property
-    def spending(self) -> Spending:
-        """What that was made of, and what it leaves of the day's calls."""
-        cached = self.cache.stats() if "cache" in self.__dict__ else None  # a run that asked nobody makes no cache file
-        left = self.calls_left_today
-        return Spending(
-            requests=tuple((name, each.counts.sent, each.counts.repeated) for name, each in self._transports.items()),
-            cache_hits=0 if cached is None else cached.hits,
-            cache_misses=0 if cached is None else cached.loads,
-            calls_left=None if isinstance(left, Err) else left.value,
-        )
 
     @property
     def as_of(self) -> datetime:
@@ -142,64 +91,6 @@ class Container:
     def market_calendar(self) -> MarketCalendar:
         """The exchange's rules."""
         return MarketCalendar()
-
-    @cached_property
-    def redact(self) -> Redactor:
-        """Takes the keys out of any text."""
-        return Redactor(self._settings.secrets)
-
-    @cached_property
-    def cache(self) -> HybridCache:
-        """Replies in memory over replies on disk."""
-        chosen = self._settings.cache
-        memory: MemoryCache[object] = MemoryCache(max_entries=chosen.l1_max_size, timer=self.clock.monotonic)
-        disk = SqliteCache(chosen.path, clock=lambda: self.clock.now().timestamp()) if chosen.enabled else None
-        return HybridCache(memory, disk, memory_ttl_s=chosen.l1_ttl_s, enabled=chosen.enabled)
-
-    @cached_property
-    def market(self) -> MarketData:
-        """Tradier behind the cache."""
-        provider = self._settings.tradier
-        transport = tradier_transport(
-            provider.base_url,
-            provider.token or "",
-            windows=provider.windows,
-            bounds=self._bounds,
-            resilience=self._resilience,
-            redact=self.redact,
-        )
-        self._transports[Provider.TRADIER] = transport
-        return CachedMarketData(TradierClient(transport), self.cache, self._policy(provider.base_url))
-
-    @cached_property
-    def earnings(self) -> EarningsData:
-        """Alpha Vantage behind the cache and the day's allowance; without a key, the word that it is missing."""
-        provider = self._settings.alpha_vantage
-        if provider.token is None:
-            return UnconfiguredEarningsData(err(ErrorCode.CONFIG, missing_key(Provider.ALPHA_VANTAGE)))
-        transport = alpha_vantage_transport(
-            provider.base_url,
-            windows=provider.windows,
-            bounds=self._bounds,
-            resilience=self._resilience,
-            redact=self.redact,
-            allowance=ProviderAllowance(self.quota, Provider.ALPHA_VANTAGE, self.calls_a_day, self.clock.now),
-        )
-        self._transports[Provider.ALPHA_VANTAGE] = transport
-        client = AlphaVantageClient(transport, provider.token, today=self._today)
-        return CachedEarningsData(client, self.cache, self._policy(provider.base_url), today=self._today)
-
-    @cached_property
-    def quota(self) -> DailyQuota:
-        """The count of the day's calls."""
-        return DailyQuota(self._database)
-
-    @property
-    def calls_a_day(self) -> int:
-        """How many calls a day Alpha Vantage allows by the settings."""
-        allowed = self._settings.alpha_vantage.per_day
-        assert allowed is not None
-        return allowed
 
     @cached_property
     def earnings_store(self) -> EarningsRepository:
@@ -224,17 +115,23 @@ class Container:
     @cached_property
     def planner(self) -> RequestPlanner:
         """Finds the coming report."""
-        return RequestPlanner(self.earnings, self.earnings_store, now=self.clock.now, refresh=self._options.refresh)
+        return RequestPlanner(
+            self.providers.earnings, self.earnings_store, now=self.clock.now, refresh=self._options.refresh
+        )
 
     @cached_property
     def calendar_refresh(self) -> CalendarRefresh:
         """Asks for everybody's coming reports, once a day."""
-        return CalendarRefresh(self.earnings, self.earnings_store, now=self.clock.now, force=self._options.refresh)
+        return CalendarRefresh(
+            self.providers.earnings, self.earnings_store, now=self.clock.now, force=self._options.refresh
+        )
 
     @cached_property
     def backfill(self) -> HistoryBackfill:
         """Fetches and keeps past moves."""
-        return HistoryBackfill(self.market, self.earnings, self.earnings_store, self.prices, now=self.clock.now)
+        return HistoryBackfill(
+            self.providers.market, self.providers.earnings, self.earnings_store, self.prices, now=self.clock.now
+        )
 
     @cached_property
     def backfill_planner(self) -> BackfillPlanner:
@@ -318,25 +215,24 @@ class Container:
     @property
     def rates_a_minute(self) -> tuple[int, int]:
         """Requests to Tradier and calls to Alpha Vantage that a minute permits."""
-        return self._settings.tradier.per_minute, self._settings.alpha_vantage.per_minute
-
-    @property
-    def calls_left_today(self) -> Result[int]:
-        """Calls to Alpha Vantage that are left of the day's. Errors: DBERROR."""
-        return self.quota.remaining(Provider.ALPHA_VANTAGE, self.calls_a_day, self.clock.now())
+        return self._settings.rates_a_minute
 
     async def _ground(self, tickers: Sequence[Ticker]) -> Result[Ground]:
-        """Of whom is asked only here: who reads the stored calendar alone, opens no cache."""
+        """Of a batch made only now: a scan that reads the stored calendar alone opens no cache."""
         return await self.batch.ground(tickers)
 
     def _allowance(self) -> Result[Allowance]:
-        left = self.calls_left_today
+        left = self.providers.calls_left_today
         plentiful, scarce = self.rates_a_minute
-        return left if isinstance(left, Err) else Ok(Allowance(left.value, self.calls_a_day, scarce, plentiful))
+        a_day = self._settings.calls_a_day
+        return left if isinstance(left, Err) else Ok(Allowance(left.value, a_day, scarce, plentiful))
+
+    def _today(self) -> date:
+        return self.as_of.astimezone(NEW_YORK).date()
 
     def _analyzer(self, reach: Reach) -> Analyzer:
         return Analyzer(
-            market=self.market,
+            market=self.providers.market,
             planner=self.planner,
             history=self.history if reach.spends_scarce_calls else self._history(stand_in=False),
             earnings_store=self.earnings_store,
@@ -355,28 +251,3 @@ class Container:
         """A command's own reach, with the depth of the settings where they name one."""
         chosen = self._settings.term_structure_depth
         return reach if chosen is None else replace(reach, depth=chosen)
-
-    @cached_property
-    def _bounds(self) -> Bounds:
-        requests = self._settings.requests
-        return Bounds(timeout_s=requests.timeout_s, max_concurrent=requests.max_concurrent)
-
-    @cached_property
-    def _resilience(self) -> Resilience:
-        return Resilience(
-            utc_now=self.clock.now,
-            monotonic=self.clock.monotonic,
-            sleep=self.clock.sleep,
-            retry=self._settings.retry,
-            failure_threshold=self._settings.breaker.failure_threshold,
-            recovery_s=self._settings.breaker.recovery_s,
-        )
-
-    @property
-    def _today(self) -> Callable[[], date]:
-        return lambda: self.as_of.astimezone(NEW_YORK).date()
-
-    def _policy(self, base_url: str) -> CachePolicy:
-        return CachePolicy(
-            base_url, self.clock.now, quote_ttl_s=self._settings.cache.l2_ttl_s, refresh=self._options.refresh
-        )

@@ -14,7 +14,7 @@ from ivcrush.cli.command import Outcome, Tally
 from ivcrush.cli.exit_codes import Exit
 from ivcrush.cli.metrics_file import RunFigures, metrics_lines
 from ivcrush.config.settings import Provider
-from ivcrush.container import Spending
+from ivcrush.providers import Spending
 from ivcrush.utils.performance import OperationStatistics
 from simulated_market import FaultRule, Switches
 from tests.integration.conftest import Desk

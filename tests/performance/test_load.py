@@ -89,7 +89,7 @@ class Load:
                 await container.aclose()
 
         with self.container() as container:
-            return asyncio.run(run(container)), container.usage.requests
+            return asyncio.run(run(container)), container.providers.usage.requests
 
     def cold(self, *batches: tuple[BatchRow, ...], concurrency: int) -> "Taken":
         """What these batches take one after the other, with an empty cache and without a tracer's share."""

@@ -93,8 +93,8 @@ def _batch(
         as_of=container.as_of,
         simulated=style.simulated,
         depth=container.depth,
-        requests=container.usage.requests,
-        cache_hits=container.usage.cache_hits,
+        requests=container.providers.usage.requests,
+        cache_hits=container.providers.usage.cache_hits,
         elapsed_s=elapsed_s,
     )
     failed = [labelled_failure(failure, style) for failure in failures]

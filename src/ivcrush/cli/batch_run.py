@@ -78,7 +78,7 @@ async def run_batch(
     outcome = await _watched(started.value, container, ground)
     answers = tuple(row.answer.value for row in outcome.rows if isinstance(row.answer, Ok))
     failures = tuple(TickerFailure(row.label, row.answer.error) for row in outcome.rows if isinstance(row.answer, Err))
-    usage = container.usage
+    usage = container.providers.usage
     facts = RunFacts(
         run_id=outcome.run_id,
         as_of=container.as_of,
@@ -141,7 +141,7 @@ def _tell_what_comes(started: StartedBatch, container: Container) -> Result[None
     words = f"{bound.value.companies} companies, about {bound.value.requests} requests"
     lacking = bound.value.histories
     if lacking:
-        left = container.calls_left_today
+        left = container.providers.calls_left_today
         if isinstance(left, Err):
             return left
         words += f", {lacking} of them lacking reports: {left.value} {Provider.ALPHA_VANTAGE} calls are left today"

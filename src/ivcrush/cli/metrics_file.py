@@ -21,7 +21,7 @@ from ivcrush.utils.performance import OperationStatistics
 from ivcrush.utils.timezone import Clock
 
 if TYPE_CHECKING:
-    from ivcrush.container import Spending
+    from ivcrush.providers import Spending
 
 _READABLE_BY_ALL = 0o644  # node_exporter is another user
 Sample = tuple[dict[str, str], float]

@@ -214,7 +214,7 @@ async def _executed(
         _hear_signals_at_once()
         return deliver(outcome)
     finally:
-        figures.spending = container.spending
+        figures.spending = container.providers.spending
         await container.aclose()
 
 

@@ -128,6 +128,17 @@ class AppSettings:
     warnings: tuple[str, ...] = ()
 
     @property
+    def rates_a_minute(self) -> tuple[int, int]:
+        """Requests to Tradier and calls to Alpha Vantage that a minute permits."""
+        return self.tradier.per_minute, self.alpha_vantage.per_minute
+
+    @property
+    def calls_a_day(self) -> int:
+        """Calls to Alpha Vantage that a day permits."""
+        assert self.alpha_vantage.per_day is not None
+        return self.alpha_vantage.per_day
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown, for the redactor."""
         tokens = (self.tradier.token, self.alpha_vantage.token)

@@ -194,7 +194,7 @@ async def test_one_request_asks_for_all_quotes_and_answers_keep_their_order(desk
     assert desk.asked("/v1/markets/quotes") == 1
     found = [result.value.ticker if isinstance(result, Ok) else result.error.message for result in results]
     assert found == ["JPM", "AAPL", "NOSUCH: the market data provider does not know this ticker", "KO"]
-    assert run.usage.requests == len(desk.market.log())
+    assert run.providers.usage.requests == len(desk.market.log())
 
 
 async def test_the_log_keeps_document_and_snapshot_and_repeats_to_the_bit(desk):

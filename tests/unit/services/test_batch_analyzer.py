@@ -33,7 +33,7 @@ async def with_history(desk: Desk, rows: Sequence[BatchRow]) -> None:
         await run.backfill.fetch(
             row.question.value.ticker, FRIDAY_AFTERNOON, run.market_calendar, quarters=12, with_dividends=False
         )
-    await run.earnings.scheduled_reports(None)
+    await run.providers.earnings.scheduled_reports(None)
 
 
 async def finished(
@@ -198,13 +198,15 @@ async def test_four_requests_a_company_and_next_to_none_on_a_rerun(desk: Desk) -
     outcome = await finished(first, rows)
     assert codes(outcome) == ["done"] * 50
     asked = desk.asked("") - before
-    assert asked == first.usage.requests == 50 * 4 + 1 + 3  # expirations and chains, everybody's quotes, the day
+    assert (
+        asked == first.providers.usage.requests == 50 * 4 + 1 + 3
+    )  # expirations and chains, everybody's quotes, the day
     assert asked / 50 <= 4.1
     second = desk.run()
     await finished(second, rows, run_id="run-2")
-    assert second.usage.requests == 1  # the exchange's clock, which is never kept
-    hits = second.usage.cache_hits
-    assert hits / (hits + second.usage.requests) >= 0.95
+    assert second.providers.usage.requests == 1  # the exchange's clock, which is never kept
+    hits = second.providers.usage.cache_hits
+    assert hits / (hits + second.providers.usage.requests) >= 0.95
 
 
 async def test_the_depth_is_that_of_the_settings_and_nothing_else(desk: Desk) -> None:

@@ -85,7 +85,7 @@ async def test_a_calendar_that_fails_with_nothing_stored_is_the_answer(desk):
 async def test_one_companys_stored_date_is_no_calendar(desk):
     told(desk, ("AAPL", "2026-05-18", "post-market"))
     run = desk.run()
-    listed = (await run.earnings.scheduled_reports(None)).value
+    listed = (await run.providers.earnings.scheduled_reports(None)).value
     run.earnings_store.save_scheduled(Ticker("AAPL"), listed, FRIDAY_AFTERNOON, source=listed[0].source)
     desk.market.set_switches(DOWN)
     assert isinstance(await desk.run(CACHE_ENABLED="false").calendar_refresh.at_hand(), Err)

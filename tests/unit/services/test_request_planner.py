@@ -248,7 +248,7 @@ async def test_two_dates_of_one_report_are_a_conflict_and_the_earlier_is_taken(d
     request = await planned(desk.run(), "BF.B")
     assert "date_conflict" in request.flags
     assert request.report_date == min(
-        each.report_date for each in (await desk.run().earnings.scheduled_reports(Ticker("BF.B"))).value
+        each.report_date for each in (await desk.run().providers.earnings.scheduled_reports(Ticker("BF.B"))).value
     )
 
 

@@ -147,7 +147,7 @@ def dollar_volume_millions(quote):
 async def test_a_stock_that_trades_too_little_is_left_out_before_anything_is_bought(desk, world):
     run = desk.run()
     names = ("AAPL", "NFLX", "IBM")
-    quotes = (await run.market.quotes([Ticker(name) for name in names])).value
+    quotes = (await run.providers.market.quotes([Ticker(name) for name in names])).value
     volumes = {name: dollar_volume_millions(quotes[Ticker(name)]) for name in names}
     least, *_ = sorted(volumes.values())
     poor = next(name for name in names if volumes[name] == least)
@@ -193,7 +193,7 @@ class TestUnknownVolume:
     @pytest.mark.parametrize("changes", [{"average_volume": 0}, {"bid": 0.0, "ask": 0.0, "last": None}])
     async def test_a_volume_or_price_that_is_not_given_is_no_reason(self, desk, changes):
         run = desk.run(MIN_DOLLAR_VOLUME_MILLIONS="99999999")
-        quote = (await run.market.quotes([Ticker("AAPL")])).value[Ticker("AAPL")]
+        quote = (await run.providers.market.quotes([Ticker("AAPL")])).value[Ticker("AAPL")]
 
         class OneQuote:
             async def quote(self, ticker):
