@@ -23,11 +23,11 @@ def running() -> Iterator[SimulatedMarket]:
         yield market
 
 
-def listed(desk: Desk, *rows: str) -> None:
-    """Let the calendar of everybody hold these lines alone: ticker, date, session."""
+def listed(desk: Desk, *rows: str, reach: tuple[str, ...] = ("PAST 2026-05-14", "FAR 2026-08-14")) -> None:
+    """Let the calendar of everybody hold these lines: ticker, date, session; `reach` are its first and its last."""
     lines = [
         f"{ticker},{ticker},{day},2026-03-31,1.1,USD,{session}"
-        for ticker, day, session in (row.split() + [""] * (3 - len(row.split())) for row in rows)
+        for ticker, day, session in (row.split() + [""] * (3 - len(row.split())) for row in (*rows, *reach))
     ]
     body = "\r\n".join((HEAD, *lines, "")).encode()
     asked = {"function": "EARNINGS_CALENDAR", "horizon": "3month"}
@@ -86,7 +86,8 @@ def test_the_list_is_ranked_and_dated_by_the_stored_calendar(desk: Desk) -> None
     assert {"2026-05-15" <= row["earnings"]["date"] <= "2026-05-22" for row in rows} == {True}
     assert found["scan"] == {
         "from": "2026-05-15", "to": "2026-05-22", "min_vrp": None, "sort": None, "top": None,
-        "calendar_refreshed_at": found["scan"]["calendar_refreshed_at"], "flags": [],
+        **{name: found["scan"][name] for name in ("calendar_refreshed_at", "calendar_from", "calendar_to")},
+        "flags": [],
     }  # fmt: skip
 
 
@@ -155,6 +156,40 @@ def test_days_on_which_nobody_reports_are_told_and_no_failure(desk: Desk) -> Non
     assert [names(finished, name) for name in ("analyses", "failures", "rejected")] == [[], [], []]
     assert requests(desk, "/quotes") == 0
     assert desk.run("scan", *WEEK).out.count("0 total") == 1
+
+
+def test_dates_that_the_calendar_does_not_reach_are_not_called_days_on_which_nobody_reports(desk: Desk) -> None:
+    listed(desk, "IBM 2026-06-10", reach=("PAST 2026-05-14", "LAST 2026-06-12"))
+    beyond = scan(desk, "--from", "2026-06-15", "--to", "2026-06-26")
+    reach = "the stored calendar reaches from 2026-05-14 to 2026-06-12"
+    assert beyond.code == 1
+    assert beyond.err == f"{reach}: who reports from 2026-06-15 to 2026-06-26 is not known\n"
+    told = document(beyond)["scan"]
+    assert (told["calendar_from"], told["calendar_to"]) == ("2026-05-14", "2026-06-12")
+    assert told["flags"] == ["outside_calendar"]
+    partly = scan(desk, "--from", "2026-06-11", "--to", "2026-06-16")
+    assert (partly.code, names(partly, "analyses")) == (3, [])
+    assert partly.err.splitlines()[0] == (
+        f"{reach}: who reports on 2 of 4 trading days from 2026-06-11 to 2026-06-16 is not known"
+    )
+    assert document(partly)["scan"]["flags"] == ["partly_outside_calendar"]
+    assert "nobody" not in beyond.err + partly.err
+
+
+def test_a_list_of_days_that_are_not_all_known_is_partial_though_every_company_of_it_was_analysed(desk: Desk) -> None:
+    listed(desk, f"AAPL {MONDAY} post-market", reach=("PAST 2026-05-14",))
+    finished = scan(desk)
+    assert (finished.code, names(finished, "analyses")) == (3, ["AAPL"])
+    assert "who reports on 4 of 6 trading days from 2026-05-15 to 2026-05-22 is not known" in finished.err
+
+
+def test_a_calendar_that_names_nobody_knows_of_no_day(desk: Desk) -> None:
+    listed(desk, reach=())
+    finished = scan(desk)
+    assert finished.code == 1
+    assert finished.err == (
+        "the stored calendar names no report: who reports from 2026-05-15 to 2026-05-22 is not known\n"
+    )
 
 
 def test_a_company_that_a_provider_fails_for_is_a_failure_and_the_run_goes_on(desk: Desk) -> None:

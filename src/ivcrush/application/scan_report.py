@@ -3,7 +3,7 @@
 Every company of the asked days stands in exactly one of the three lists.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,7 +12,7 @@ import msgspec
 from ivcrush.application.documents import BatchReport, Document, Json, RunFacts, batch_report, moment, number
 from ivcrush.application.ranking import Answer
 from ivcrush.application.services.calendar_refresh import KnownCalendar
-from ivcrush.application.services.scan import Rejection
+from ivcrush.application.services.scan import Coverage, Rejection
 from ivcrush.application.sieve import SortedOut, Wish
 from ivcrush.domain.analysis import TickerFailure
 from ivcrush.domain.enums import LeftOut, Recommendation
@@ -32,6 +32,7 @@ class ScanFacts:
     end: date
     wish: Wish
     calendar: KnownCalendar
+    coverage: Coverage
 
 
 def left_out(
@@ -95,15 +96,25 @@ def _place(rejection: Rejection) -> tuple[bool, float, date, str]:
 
 
 def _scan_document(scan: ScanFacts) -> Document:
+    listing = scan.calendar.listing
     return {
         "from": scan.start.isoformat(),
         "to": scan.end.isoformat(),
         "min_vrp": scan.wish.min_vrp,
         "sort": scan.wish.sort,
         "top": scan.wish.top,
-        "calendar_refreshed_at": moment(scan.calendar.listing.refreshed_at),
-        "flags": [] if scan.calendar.not_refreshed is None else ["calendar_not_refreshed"],
+        "calendar_refreshed_at": moment(listing.refreshed_at),
+        "calendar_from": None if listing.first is None else listing.first.isoformat(),
+        "calendar_to": None if listing.last is None else listing.last.isoformat(),
+        "flags": list(_flags(scan)),
     }
+
+
+def _flags(scan: ScanFacts) -> Iterator[str]:
+    if scan.calendar.not_refreshed is not None:
+        yield "calendar_not_refreshed"
+    if not scan.coverage.whole:
+        yield "outside_calendar" if scan.coverage.none else "partly_outside_calendar"
 
 
 def _rejection_document(rejection: Rejection, *, simulated: bool) -> Document:

@@ -93,13 +93,18 @@ async def run_batch(
 
 
 def code_of(
-    done: int, shown: Sequence[Answer], failures: Sequence[TickerFailure], *, empty: Exit = Exit.NO_RESULT
+    done: int,
+    shown: Sequence[Answer],
+    failures: Sequence[TickerFailure],
+    *,
+    whole: bool = True,
+    empty: Exit = Exit.NO_RESULT,
 ) -> Exit:
-    """The exit code of a run in which `done` rows were analysed; only what is shown can lack a part.
+    """The exit code of a run in which `done` rows were analysed: the shell is told it, and it is kept with the run.
 
-    The one that the shell is told, and that is kept with the run.
+    Only what is shown can lack a part. `whole` is whether these are all the rows there are.
     """
-    incomplete = sum(answer.edge_score is None for answer in shown)
+    incomplete = sum(answer.edge_score is None for answer in shown) + (not whole)
     return exit_of_run(done, incomplete, [failure.error for failure in failures], empty=empty)
 
 

@@ -1,7 +1,8 @@
 """`scan`: everybody who reports in some days, by the calendar, ranked; who is left out, and why.
 
 The calendar of everybody costs one call a day; whom it is worth to ask for costs one request for all quotes. The run
-itself is `batch_run`'s and the thinking the services'. A day on which nobody reports is no failure.
+itself is `batch_run`'s and the thinking the services'. A day on which nobody reports is no failure; one that the stored
+calendar does not reach is: 1 where it knows of none of the asked days, else 3.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from datetime import date, datetime
 from ivcrush.application.scan_report import EXPECTED, ScanFacts, left_out, scan_report
 from ivcrush.application.services.batch_analyzer import Batch, BatchRow
 from ivcrush.application.services.request_planner import ReportQuestion
-from ivcrush.application.services.scan import Selection, days_ahead
+from ivcrush.application.services.scan import Coverage, Selection, coverage, days_ahead
 from ivcrush.application.sieve import Wish, sieved, sort_field
 from ivcrush.cli.batch_run import Ran, closed_day, closing_lines, code_of, refused, run_batch, tallied
 from ivcrush.cli.command import Outcome, Style, UsageError, parsed, required
@@ -25,7 +26,7 @@ from ivcrush.config.settings import Provider
 from ivcrush.container import Container
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK
-from ivcrush.domain.types import ScheduledReport
+from ivcrush.domain.types import CalendarListing, ScheduledReport
 from ivcrush.utils.timezone import parse_date
 
 COMMAND = "scan"
@@ -82,7 +83,9 @@ async def execute(request: Request, container: Container, style: Style) -> Outco
     found = held if isinstance(held, Err) else await _scanned(start, end, as_of, container, style)
     if isinstance(found, Err):
         return refused(found.error)
-    facts = ScanFacts(start, end, request.wish, found.value.selection.reporters.calendar)
+    known = found.value.selection.reporters.calendar
+    reach = coverage(known.listing, start, end, container.market_calendar)
+    facts = ScanFacts(start, end, request.wish, known, reach)
     return _told(found.value, facts, container.clock.monotonic() - begun, style)
 
 
@@ -119,7 +122,8 @@ def _told(scanned: Scanned, facts: ScanFacts, elapsed_s: float, style: Style) ->
     reports = {str(report.ticker): report for report in scanned.selection.reporters.reports}
     rejected = (*scanned.selection.rejected, *left_out(ran.failures, sorted_out, reports))
     shown = replace(ran, answers=kept, failures=failures)
-    code = code_of(len(ran.answers), kept, failures, empty=Exit.DONE)  # nobody left is a quiet day
+    reach = facts.coverage
+    code = code_of(len(ran.answers), kept, failures, whole=reach.whole, empty=_quiet(reach))
     documents = [labelled_failure(failure, style) for failure in failures]
     report = scan_report(kept, documents, rejected, replace(ran.facts, elapsed_s=elapsed_s), facts)
     remarks = _remarks(facts, companies=len(kept) + len(failures) + len(rejected), left_out=len(rejected))
@@ -132,13 +136,33 @@ def _told(scanned: Scanned, facts: ScanFacts, elapsed_s: float, style: Style) ->
     )
 
 
+def _quiet(reach: Coverage) -> Exit:
+    """The code where nobody is left: a quiet day, if that is known."""
+    if reach.none:
+        return Exit.NO_RESULT
+    return Exit.DONE if reach.whole else Exit.PARTIAL
+
+
 def _remarks(facts: ScanFacts, *, companies: int, left_out: int) -> Iterator[str]:
     """What a person is told whatever the form of the result."""
     known = facts.calendar
     if known.not_refreshed is not None:
         day = known.listing.refreshed_at.astimezone(NEW_YORK).date()
         yield f"the calendar is of {day} and could not be refreshed: {known.not_refreshed.message}"
-    if not companies:
+    if not facts.coverage.whole:
+        yield f"{_reach(known.listing)}: {_unknown(facts)} is not known"
+    elif not companies:
         yield f"nobody in the calendar reports from {facts.start} to {facts.end}"
-    elif left_out == companies:
+    if 0 < companies == left_out:
         yield f"{companies} reporting from {facts.start} to {facts.end}: all are left out"
+
+
+def _reach(listing: CalendarListing) -> str:
+    if listing.first is None:
+        return "the stored calendar names no report"
+    return f"the stored calendar reaches from {listing.first} to {listing.last}"
+
+
+def _unknown(facts: ScanFacts) -> str:
+    days = "" if facts.coverage.none else f" on {facts.coverage.unknown} of {facts.coverage.sessions} trading days"
+    return f"who reports{days} from {facts.start} to {facts.end}"

@@ -218,10 +218,15 @@ class ScheduledReport:
 
 @dataclass(frozen=True, slots=True)
 class CalendarListing:
-    """A source's calendar of everybody as it was last kept: when, and how many reports it named."""
+    """A source's calendar of everybody as it was last kept: when, and how many reports it named.
+
+    `first` and `last` are the dates between which the stored calendar names reports, None where it names none.
+    """
 
     refreshed_at: datetime
     reports: int
+    first: date | None
+    last: date | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ivcrush.application.documents import Json, RunFacts
 from ivcrush.application.ranking import Answer, answer
 from ivcrush.application.scan_report import ScanFacts, left_out, scan_report
 from ivcrush.application.services.calendar_refresh import KnownCalendar
-from ivcrush.application.services.scan import Rejection
+from ivcrush.application.services.scan import Coverage, Rejection
 from ivcrush.application.sieve import SortedOut, Wish
 from ivcrush.domain.analysis import TickerFailure
 from ivcrush.domain.enums import DateStatus, LeftOut, ReportSource, Timing
@@ -22,12 +22,14 @@ from tests.unit.metrics.option_market import AS_OF
 TEXT = (PROJECT / "docs/metrics.md").read_text()
 FRIDAY, MONDAY = date(2026, 5, 15), date(2026, 5, 18)
 RUN = RunFacts("1", AS_OF, simulated=True, depth=3, requests=1, cache_hits=0, elapsed_s=0.1)
-FACTS = ScanFacts(FRIDAY, MONDAY, Wish(min_vrp=1.5, top=3), KnownCalendar(CalendarListing(AS_OF, 1)))
+LISTING = CalendarListing(AS_OF, 1, FRIDAY, date(2026, 8, 14))
+FACTS = ScanFacts(FRIDAY, MONDAY, Wish(min_vrp=1.5, top=3), KnownCalendar(LISTING), Coverage(2, 0))
 STALE = ScanFacts(
     FRIDAY,
     MONDAY,
     Wish(),
-    KnownCalendar(CalendarListing(AS_OF, 1), not_refreshed=AppError(ErrorCode.QUOTA, "spent")),
+    KnownCalendar(LISTING, not_refreshed=AppError(ErrorCode.QUOTA, "spent")),
+    Coverage(2, 1),
 )
 
 
@@ -119,11 +121,20 @@ def test_what_was_asked_and_by_which_calendar_is_told() -> None:
         "sort": None,
         "top": 3,
         "calendar_refreshed_at": AS_OF.isoformat(),
+        "calendar_from": "2026-05-15",
+        "calendar_to": "2026-08-14",
         "flags": [],
     }
     told = scan_report([], [], [], RUN, STALE).head["scan"]
     assert isinstance(told, dict)
-    assert told["flags"] == ["calendar_not_refreshed"]
+    assert told["flags"] == ["calendar_not_refreshed", "partly_outside_calendar"]
+
+
+def test_a_calendar_that_names_nothing_or_ends_before_the_asked_days_is_told_by_a_flag() -> None:
+    empty = KnownCalendar(CalendarListing(AS_OF, 0, None, None))
+    told = scan_report([], [], [], RUN, ScanFacts(FRIDAY, MONDAY, Wish(), empty, Coverage(2, 2))).head["scan"]
+    assert isinstance(told, dict)
+    assert (told["calendar_from"], told["calendar_to"], told["flags"]) == (None, None, ["outside_calendar"])
 
 
 def test_a_market_without_an_answer_is_left_out_and_one_that_fails_is_not() -> None:

@@ -113,7 +113,7 @@ async def test_a_spent_quota_leaves_the_stored_calendar_at_hand(desk):
 async def test_todays_calendar_at_hand_has_no_reason_against_it(desk):
     told(desk, ("AAPL", "2026-05-18", "post-market"))
     assert await desk.run().calendar_refresh.at_hand() == Ok(
-        KnownCalendar(CalendarListing(FRIDAY_AFTERNOON, 1), not_refreshed=None)
+        KnownCalendar(CalendarListing(FRIDAY_AFTERNOON, 1, date(2026, 5, 18), date(2026, 5, 18)), not_refreshed=None)
     )
 
 

@@ -6,11 +6,11 @@ from datetime import date, datetime
 import pytest
 
 from ivcrush.application.services.analyzer import Ground
-from ivcrush.application.services.scan import days_ahead, entered_by
+from ivcrush.application.services.scan import Coverage, coverage, days_ahead, entered_by
 from ivcrush.domain.enums import DateStatus, ReportSource, SessionState, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
-from ivcrush.domain.types import ScheduledReport, Ticker
+from ivcrush.domain.types import CalendarListing, ScheduledReport, Ticker
 from simulated_market import FaultRule, Switches
 from tests.unit.services.conftest import FRIDAY_AFTERNOON
 from tests.unit.services.test_calendar_refresh import DOWN, refreshed, told
@@ -66,6 +66,34 @@ def test_some_days_are_today_and_that_many_sessions_after_it(days, as_of, throug
 )
 def test_a_trade_is_entered_by_the_last_close_before_the_stock_reacts(day, timing, last_moment) -> None:
     assert entered_by(expected("IBM", day, timing), CALENDAR) == last_moment
+
+
+# 2026: Monday 25 May is Memorial Day. Told on Friday the 15th, the calendar names the 19th first and the 22nd last.
+@pytest.mark.parametrize(
+    ("start", "end", "sessions", "unknown"),
+    [
+        ("2026-05-15", "2026-05-22", 6, 0),  # the days before its first date are empty, not unknown
+        ("2026-05-14", "2026-05-18", 3, 1),  # Thursday was before it was told
+        ("2026-05-20", "2026-05-27", 5, 2),
+        ("2026-05-23", "2026-05-25", 0, 0),  # a long weekend has no trading day to know of
+        ("2026-05-26", "2026-05-29", 4, 4),
+        ("2026-05-11", "2026-05-14", 4, 4),
+    ],
+)
+def test_a_calendar_knows_the_trading_days_from_when_it_was_told_to_its_last_date(
+    start: str, end: str, sessions: int, unknown: int
+) -> None:
+    listing = CalendarListing(FRIDAY_AFTERNOON, 2, date(2026, 5, 19), date(2026, 5, 22))
+    found = coverage(listing, date.fromisoformat(start), date.fromisoformat(end), CALENDAR)
+    assert found == Coverage(sessions, unknown)
+    assert (found.whole, found.none) == (unknown == 0, unknown == sessions > 0)
+
+
+def test_a_calendar_kept_for_long_knows_its_past_and_an_empty_one_nothing() -> None:
+    listing = CalendarListing(FRIDAY_AFTERNOON, 2, date(2026, 4, 1), date(2026, 5, 22))
+    assert coverage(listing, date(2026, 5, 11), date(2026, 5, 15), CALENDAR) == Coverage(5, 0)
+    empty = CalendarListing(FRIDAY_AFTERNOON, 0, None, None)
+    assert coverage(empty, date(2026, 5, 18), date(2026, 5, 19), CALENDAR) == Coverage(2, 2)
 
 
 async def test_everybody_in_the_calendar_who_reports_then_is_found_by_one_call(desk):

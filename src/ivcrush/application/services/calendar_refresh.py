@@ -56,7 +56,11 @@ class CalendarRefresh:
                 len(told.value),
                 standing.value,
             )
-        return Ok(CalendarListing(now, len(told.value)))
+        kept = self._store.last_calendar(CALENDAR_SOURCE)
+        if isinstance(kept, Err):
+            return kept
+        assert kept.value is not None, "it was kept just now"
+        return Ok(kept.value)
 
     def todays(self) -> Result[CalendarListing | None]:
         """Today's calendar where it is kept and a refresh costs no call, else None. Errors: DBERROR."""

@@ -7,7 +7,7 @@ remains is a batch like any other.
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 
 from ivcrush.application.metrics.session_clock import reaction_session
@@ -17,7 +17,7 @@ from ivcrush.domain.enums import LeftOut, Timing
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import CompanyStore, EarningsStore
-from ivcrush.domain.types import ScanLimits, ScheduledReport, Ticker, UnderlyingQuote
+from ivcrush.domain.types import CalendarListing, ScanLimits, ScheduledReport, Ticker, UnderlyingQuote
 
 MOST_DAYS_AHEAD = 90  # sessions: more than the calendar of everybody reaches
 _MILLION = 1_000_000
@@ -169,6 +169,41 @@ def days_ahead(days: int, as_of: datetime, calendar: MarketCalendar) -> tuple[da
     for _ in range(days):
         end = calendar.next_session(end)
     return today, end
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Of the asked days, how many are sessions, and of how many the stored calendar does not know who reports."""
+
+    sessions: int
+    unknown: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether it knows of every day; then nobody named is nobody who reports."""
+        return self.unknown == 0
+
+    @property
+    def none(self) -> bool:
+        """Whether it knows of no day."""
+        return 0 < self.sessions == self.unknown
+
+
+def coverage(listing: CalendarListing, start: date, end: date, calendar: MarketCalendar) -> Coverage:
+    """How far the stored calendar reaches into [start, end].
+
+    From the first date that it names, and in any case from the day on which it was told: all to come are named then.
+    """
+
+    def sessions(first: date, last: date) -> int:
+        return calendar.sessions_between(first - timedelta(1), last)
+
+    every = sessions(start, end)
+    if listing.first is None or listing.last is None:
+        return Coverage(every, every)
+    begin = min(listing.first, listing.refreshed_at.astimezone(NEW_YORK).date())
+    known = sessions(max(start, begin), min(end, listing.last))
+    return Coverage(every, every - known)
 
 
 def entered_by(report: ScheduledReport, calendar: MarketCalendar) -> datetime:

@@ -247,7 +247,22 @@ class TestWholeCalendar:
         assert value(store.last_calendar(SOURCE)) is None
         everybody(store, [expected(IBM, date(2026, 7, 22)), expected(MSFT, date(2026, 7, 22))], MONDAY)
         everybody(store, [expected(IBM, date(2026, 7, 22))], TUESDAY)
-        assert value(store.last_calendar(SOURCE)) == CalendarListing(TUESDAY, 1)
+        assert value(store.last_calendar(SOURCE)) == CalendarListing(TUESDAY, 1, date(2026, 7, 22), date(2026, 7, 22))
+
+    def test_a_calendar_reaches_from_the_first_to_the_last_date_kept_of_those_that_were_named_of_everybody(
+        self, database: Database
+    ) -> None:
+        store = EarningsRepository(database)
+        ibm_reports(store, MONDAY, date(2027, 4, 21))  # asked for one company, a source names a year
+        days = [date(2026, 5, 19), date(2026, 7, 22), date(2026, 8, 12)]
+        everybody(store, [expected(MSFT, day) for day in days], MONDAY)
+        ibm_reports(store, TUESDAY, date(2026, 8, 20), date(2027, 4, 21))
+        assert value(store.last_calendar(SOURCE)) == CalendarListing(MONDAY, 3, days[0], days[-1])
+
+    def test_a_calendar_that_never_named_anybody_reaches_nowhere(self, database: Database) -> None:
+        store = EarningsRepository(database)
+        everybody(store, [], MONDAY)
+        assert value(store.last_calendar(SOURCE)) == CalendarListing(MONDAY, 0, None, None)
 
     @pytest.mark.parametrize(("named", "standing", "kept"), [(15, 0, 15), (14, 6, 20), (1, 19, 20)])
     def test_up_to_a_quarter_of_all_dates_may_be_given_up_at_once_and_with_more_missing_all_stand(

@@ -44,7 +44,13 @@ _SUPERSEDE = "UPDATE earnings_calendar SET superseded_at = max(first_seen, ?) WH
 _SEEN_AT = "SELECT max(last_seen) FROM earnings_calendar WHERE ticker = ? AND superseded_at IS NULL"
 _NOTE_REFRESH = """INSERT INTO calendar_refreshes (source, refreshed_at, reports) VALUES (?, ?, ?)
     ON CONFLICT (source) DO UPDATE SET refreshed_at = excluded.refreshed_at, reports = excluded.reports"""
-_LAST_CALENDAR = "SELECT refreshed_at, reports FROM calendar_refreshes WHERE source = ?"
+# Asked for everybody, a source names three months. What was first named afterwards, or further ahead, was an answer to
+# a question for one company: it says nothing of the others.
+_LAST_CALENDAR = """SELECT refreshed_at, reports, min(report_date), max(report_date)
+    FROM calendar_refreshes LEFT JOIN earnings_calendar
+        ON earnings_calendar.source = calendar_refreshes.source AND superseded_at IS NULL
+        AND first_seen <= refreshed_at AND report_date <= date(substr(refreshed_at, 1, 10), '+100 days')
+    WHERE calendar_refreshes.source = ? GROUP BY calendar_refreshes.source"""
 _INSERT_DIVIDEND = "INSERT INTO dividends (ticker, ex_date, amount, seen_at) VALUES (?, ?, ?, ?)"
 _SAVE_DIVIDENDS_AT = """INSERT INTO ticker_metadata (ticker, dividends_at) VALUES (?, ?)
     ON CONFLICT (ticker) DO UPDATE SET dividends_at = excluded.dividends_at"""
@@ -102,7 +108,10 @@ class EarningsRepository:
         return self._database.write(apply)
 
     def last_calendar(self, source: ReportSource) -> Result[CalendarListing | None]:
-        """When everybody's reports were last kept from a source (UTC) and how many; None for never. Errors: DBERROR."""
+        """When everybody's reports were last kept from a source (UTC), how many, and the dates that all kept ones span.
+
+        None for never. Errors: DBERROR.
+        """
         found = self._database.rows(_LAST_CALENDAR, (source.value,), _parse_listing)
         return found if isinstance(found, Err) else Ok(next(iter(found.value), None))
 
@@ -187,13 +196,16 @@ def _parse_report(row: Row) -> ScheduledReport:
 
 
 def _parse_expected(row: Row) -> ScheduledReport:
-    moved_from = row[7]
-    return replace(_parse_report(row[:7]), moved_from=None if moved_from is None else date.fromisoformat(moved_from))
+    return replace(_parse_report(row[:7]), moved_from=_maybe_date(row[7]))
 
 
 def _parse_listing(row: Row) -> CalendarListing:
-    refreshed_at, reports = row
-    return CalendarListing(parse_utc_text(refreshed_at), reports)
+    refreshed_at, reports, first, last = row
+    return CalendarListing(parse_utc_text(refreshed_at), reports, _maybe_date(first), _maybe_date(last))
+
+
+def _maybe_date(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
 
 
 def _parse_seen(row: Row) -> datetime | None:
