@@ -22,15 +22,18 @@ MAY_IMPORT = {
     "ivcrush.application.services": {"ivcrush.application", "ivcrush.domain", "ivcrush.utils.performance"},
     "ivcrush.infrastructure": {"ivcrush.infrastructure", "ivcrush.domain", "ivcrush.utils"},
     "ivcrush.providers": {"ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils"},
+    "ivcrush.at_rest": {"ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils"},
     "ivcrush.container": {
         "ivcrush.providers", "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings",
         "ivcrush.domain", "ivcrush.utils",
     },
     "ivcrush.health_container": {
-        "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",
+        "ivcrush.at_rest", "ivcrush.providers", "ivcrush.application", "ivcrush.infrastructure",
+        "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",
     },
     "ivcrush.operations_container": {
-        "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings", "ivcrush.domain", "ivcrush.utils",
+        "ivcrush.at_rest", "ivcrush.application", "ivcrush.infrastructure", "ivcrush.config.settings",
+        "ivcrush.domain", "ivcrush.utils",
     },
     "ivcrush.cli": {
         "ivcrush.cli", "ivcrush.container", "ivcrush.health_container", "ivcrush.operations_container",

@@ -7,36 +7,36 @@ and leaves nothing half done.
 
 import os
 import threading
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
-from ivcrush.config.settings import AppSettings, Provider
+from ivcrush.application.services.scoring import Scoring
+from ivcrush.at_rest import AtRest
+from ivcrush.config.settings import AppSettings
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.health import QuotaState
 from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.domain.operations import CacheCleaning, CacheFacts, CacheState, DatabaseFacts, RunRecord
+from ivcrush.domain.score import Score, ScoreQuestion
 from ivcrush.infrastructure.cache.maintenance import clean_cache, clear_cache, count_replies
 from ivcrush.infrastructure.database.backup import Restored, back_up, restore
-from ivcrush.infrastructure.database.connection import Database
 from ivcrush.infrastructure.database.examination import examine_database, require_sound
 from ivcrush.infrastructure.database.init_schema import init_database
-from ivcrush.infrastructure.database.inspection import open_for_reading
-from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota
+from ivcrush.infrastructure.database.repositories.analysis_repository import AnalysisRepository
+from ivcrush.infrastructure.database.repositories.earnings_repository import EarningsRepository
+from ivcrush.infrastructure.database.repositories.prices_repository import PricesRepository
 from ivcrush.infrastructure.database.repositories.runs_repository import RunsRepository
 from ivcrush.infrastructure.run_lock import RunLock
 from ivcrush.utils.timezone import Clock
 
-T = TypeVar("T")
-
 
 class OperationsContainer:
-    """Database, cache, quota and runs, as they stand."""
+    """Database, cache, quota, runs and kept analyses, as they stand."""
 
     def __init__(self, settings: AppSettings, clock: Clock) -> None:
         self.clock = clock
         self._settings = settings
+        self._at_rest = AtRest(settings, clock)
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -66,15 +66,15 @@ class OperationsContainer:
     @property
     def rates_a_minute(self) -> tuple[int, int]:
         """Requests to Tradier and calls to Alpha Vantage that a minute permits."""
-        return self._settings.tradier.per_minute, self._settings.alpha_vantage.per_minute
+        return self._settings.rates_a_minute
 
     def run_lock(self) -> RunLock:
         """The lock of long runs on this database."""
-        return RunLock.beside(self.database_path)
+        return self._at_rest.run_lock()
 
     def run_holder(self) -> Result[str | None]:
         """Who holds the run lock now, None for nobody. Errors: DBERROR."""
-        return self.run_lock().holder()
+        return self._at_rest.run_holder()
 
     def init_database(self) -> Result[tuple[DatabaseFacts | None, DatabaseFacts]]:
         """Make or migrate the database; its facts before (None: there was none) and after. Errors: DBERROR, CONFIG."""
@@ -130,20 +130,17 @@ class OperationsContainer:
 
     def quota(self) -> Result[QuotaState]:
         """The calls of Alpha Vantage's day. Errors: DBERROR."""
-        allowed = self._settings.alpha_vantage.per_day
-        assert allowed is not None
-        now = self.clock.now()
-        return self._read(lambda database: DailyQuota(database).state(Provider.ALPHA_VANTAGE, allowed, now))
+        return self._at_rest.quota()
 
     def last_runs(self, limit: int) -> Result[tuple[RunRecord, ...]]:
         """The last runs over many companies. Errors: DBERROR."""
-        return self._read(lambda database: RunsRepository(database).last(limit))
+        return self._at_rest.read(lambda database: RunsRepository(database).last(limit))
 
-    def _read(self, ask: Callable[[Database], Result[T]]) -> Result[T]:
-        opened = open_for_reading(self.database_path)
-        if isinstance(opened, Err):
-            return opened
-        try:
-            return ask(opened.value)
-        finally:
-            opened.value.close()
+    def score(self, question: ScoreQuestion, now: datetime) -> Result[Score]:
+        """Kept analyses against the moves measured by that moment. Errors: DBERROR."""
+
+        def score(database: Database) -> Result[Score]:
+            stores = AnalysisRepository(database), PricesRepository(database), EarningsRepository(database)
+            return Scoring(*stores).score(question, now)
+
+        return self._at_rest.read(score)

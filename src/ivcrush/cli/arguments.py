@@ -20,9 +20,10 @@ DESCRIPTIONS = {
     "cache": "Count, clear or clean the replies kept on disk; those in a run's memory end with the run.",
     "quota": "How many calls are left of the day, and when the next one is free; asks nobody.",
     "runs": "The last runs over many companies, and how they ended.",
+    "score": "Were the kept analyses right? Each held against the move that was measured since.",
 }
 # The commands that look after the machine's own files: no script of their own, and nothing to analyse.
-OPERATING = frozenset({"database", "cache", "quota", "runs"})
+OPERATING = frozenset({"database", "cache", "quota", "runs", "score"})
 _ACTIONS = {
     "database": {
         "init": "Make the database where there is none, or bring it up to date; both happen by themselves in a run.",
@@ -83,6 +84,9 @@ def _fill(parser: argparse.ArgumentParser, command: str) -> None:
     else:
         if command == "runs":
             parser.add_argument("--last", default="10", metavar="N", help="how many, newest first (10)")
+        elif command == "score":
+            parser.add_argument("tickers", nargs="*", metavar="TICKER", help="only these companies' (all)")
+            parser.add_argument("--since", metavar="D", help="only of reports from this date on, YYYY-MM-DD")
         _add_operating(parser)
 
 

@@ -28,6 +28,7 @@ _MODULES = {
     "cache": "ivcrush.cli.cache",
     "quota": "ivcrush.cli.quota",
     "runs": "ivcrush.cli.runs",
+    "score": "ivcrush.cli.score",
 }
 
 

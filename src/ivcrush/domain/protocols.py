@@ -12,6 +12,7 @@ from ivcrush.domain.analysis import TickerAnalysis
 from ivcrush.domain.enums import ReportSource
 from ivcrush.domain.errors import AppError, Result
 from ivcrush.domain.market_calendar import SessionDay
+from ivcrush.domain.score import Statement
 from ivcrush.domain.types import (
     BatchRun,
     CalendarListing,
@@ -190,6 +191,10 @@ class AnalysisStore(Protocol):
 
     def snapshot(self, number: int) -> Result[MarketSnapshot]:
         """The snapshot of an analysis, for repeating it; NODATA for an unknown number."""
+        ...
+
+    def statements(self, tickers: Sequence[Ticker], since: date | None) -> Result[tuple[Statement, ...]]:
+        """What analyses said of reports from that date on, of these companies, or of all; as they were kept."""
         ...
 
 

@@ -54,7 +54,7 @@ def world(reports: int, companies: int, *, implied_over_true: float, seed: int) 
         said = replace(
             IBM,
             number=number,
-            ticker=Ticker(f"T{number % companies}"),
+            ticker=company(number % companies),
             report_date=session,
             timing=Timing.BMO,
             as_of=datetime.combine(calendar.previous_session(session), time(15, 45), NEW_YORK),
@@ -68,6 +68,11 @@ def world(reports: int, companies: int, *, implied_over_true: float, seed: int) 
         )
         found.append(ScoredReport(said, move(session, Timing.BMO, session, sigma * random.normal())))
     return found
+
+
+def company(number: int) -> Ticker:
+    """AA, AB, and so on to ZZ."""
+    return Ticker(chr(ord("A") + number // 26) + chr(ord("A") + number % 26))
 
 
 def _recommended(ratio: float) -> Recommendation:

@@ -1,18 +1,50 @@
-"""The log of analyses: each kept whole, with the snapshot it was computed from. It is only ever appended to."""
+"""The log of analyses: each kept whole, with the snapshot it was computed from. It is only ever appended to.
+
+Read again for repeating an analysis, and for holding what it said against what came.
+"""
 
 import sqlite3
-from datetime import datetime
-from typing import Final
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Final, NamedTuple
+
+import msgspec
 
 from ivcrush.domain.analysis import TickerAnalysis
+from ivcrush.domain.enums import Recommendation, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Result, err
-from ivcrush.domain.types import MarketSnapshot
+from ivcrush.domain.score import StatedRatio, Statement
+from ivcrush.domain.types import MarketSnapshot, Ticker
 from ivcrush.infrastructure.database.connection import Database, Row
-from ivcrush.infrastructure.database.moments import utc_text
+from ivcrush.infrastructure.database.moments import parse_utc_text, utc_text
 from ivcrush.infrastructure.database.snapshot_codec import decode_snapshot, encode_snapshot
 
 _INSERT: Final = """INSERT INTO analysis_log (run_id, ticker, report_date, as_of, saved_at, document, snapshot)
     VALUES (?, ?, ?, ?, ?, ?, ?)"""
+# SQLite reads the documents, so that a year of them is never in memory at once; the fields are those of `_Said`.
+_STATEMENTS: Final = """SELECT number, ticker, report_date, as_of, iif(json_valid(text), json_extract(text,
+        '$.earnings.timing', '$.simulated', '$.expiration', '$.implied_move.event_move_pct',
+        '$.implied_move.straddle_pct', '$.execution.cost_pct', '$.vrp.ratio', '$.vrp.shrunk_ratio',
+        '$.vrp.inside_probability', '$.recommendation', '$.tradeable'), 'no JSON')
+    FROM (SELECT number, ticker, report_date, as_of, CAST(document AS TEXT) AS text FROM analysis_log
+        WHERE report_date >= ?1 AND (?2 = '[]' OR ticker IN (SELECT value FROM json_each(?2))))
+    ORDER BY number"""
+
+
+class _Said(NamedTuple):
+    """The fields of a document that can be right or wrong; those of a block that is an error are None."""
+
+    timing: Timing
+    simulated: bool
+    expiration: date
+    event_move_pct: float
+    straddle_pct: float
+    cost_pct: float | None
+    ratio: float | None
+    shrunk_ratio: float | None
+    inside_probability: float | None
+    recommendation: Recommendation
+    tradeable: bool
 
 
 class AnalysisRepository:
@@ -34,6 +66,14 @@ class AnalysisRepository:
         if not found.value:
             return err(ErrorCode.NODATA, f"analysis {number}: not in {self._database.path}")
         return decode_snapshot(found.value[0])
+
+    def statements(self, tickers: Sequence[Ticker], since: date | None) -> Result[tuple[Statement, ...]]:
+        """What analyses of reports from `since` on said, of these companies (none named: of all), by number.
+
+        Errors: DBERROR, also for a document that cannot be read.
+        """
+        asked = ("" if since is None else since.isoformat(), msgspec.json.encode(tickers).decode())
+        return self._database.rows(_STATEMENTS, asked, _parse_statement)
 
 
 def analysis_row(analysis: TickerAnalysis, document: bytes, run_id: str, saved_at: datetime) -> tuple[str | bytes, ...]:
@@ -59,3 +99,31 @@ def insert_analysis(connection: sqlite3.Connection, row: tuple[str | bytes, ...]
 
 def _parse_blob(row: Row) -> bytes:
     return bytes(row[0])
+
+
+def _parse_statement(row: Row) -> Statement:
+    number, ticker, report_date, as_of, fields = row
+    said = msgspec.json.decode(fields, type=_Said)
+    if min(said.event_move_pct, said.straddle_pct) <= 0:
+        raise ValueError(f"analysis {number}: event move {said.event_move_pct:g} %, above 0 needed")
+    return Statement(
+        number=number,
+        ticker=Ticker(ticker),
+        report_date=date.fromisoformat(report_date),
+        timing=said.timing,
+        as_of=parse_utc_text(as_of),
+        simulated=said.simulated,
+        expiration=said.expiration,
+        event_move_pct=said.event_move_pct,
+        straddle_pct=said.straddle_pct,
+        cost_pct=said.cost_pct,
+        stated=_stated(said),
+        recommendation=said.recommendation,
+        tradeable=said.tradeable,
+    )
+
+
+def _stated(said: _Said) -> StatedRatio | None:
+    if said.ratio is None or said.shrunk_ratio is None or said.inside_probability is None:
+        return None
+    return StatedRatio(said.ratio, said.shrunk_ratio, said.inside_probability)

@@ -1,0 +1,61 @@
+"""Holds the kept analyses against the moves that were measured since. Reads what is stored; asks no provider.
+
+Gathers company by company and thinks afterwards: the pairing and the figures are `metrics/report_pairs`' and
+`metrics/scorecard`'s.
+"""
+
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+
+from ivcrush.application.metrics.report_pairs import CompanyRecord, pair_reports
+from ivcrush.application.metrics.scorecard import score_reports
+from ivcrush.domain.enums import Unscored
+from ivcrush.domain.errors import Err, Ok, Result
+from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
+from ivcrush.domain.protocols import AnalysisStore, EarningsStore, PriceStore
+from ivcrush.domain.score import Score, ScoredReport, ScoreQuestion, Statement, UnscoredStatement
+from ivcrush.domain.types import SAME_REPORT, Ticker
+
+
+class Scoring:
+    """Scores the analyses of one database."""
+
+    def __init__(self, analyses: AnalysisStore, prices: PriceStore, earnings: EarningsStore) -> None:
+        self._analyses = analyses
+        self._prices = prices
+        self._earnings = earnings
+
+    def score(self, question: ScoreQuestion, now: datetime) -> Result[Score]:
+        """Every analysis asked about, scored or with its reason; reports by company and date. Errors: DBERROR."""
+        found = self._analyses.statements(question.tickers, question.since)
+        if isinstance(found, Err):
+            return found
+        by_company: dict[Ticker, list[Statement]] = defaultdict(list)
+        unscored: list[UnscoredStatement] = []
+        for statement in found.value:
+            if statement.simulated == question.simulated:
+                by_company[statement.ticker].append(statement)
+            else:
+                unscored.append(UnscoredStatement(statement, Unscored.SIMULATED))
+        scored: list[ScoredReport] = []
+        for ticker in sorted(by_company):
+            record = self._record(ticker, [each.report_date for each in by_company[ticker]], now)
+            if isinstance(record, Err):
+                return record
+            paired, others = pair_reports(by_company[ticker], record.value, now, MarketCalendar())
+            scored += paired
+            unscored += others
+        return Ok(Score(tuple(scored), tuple(unscored), score_reports(scored) if scored else None))
+
+    def _record(self, ticker: Ticker, dates: list[date], now: datetime) -> Result[CompanyRecord]:
+        tomorrow = now.astimezone(NEW_YORK).date() + timedelta(1)
+        moves = self._prices.moves(ticker, before=tomorrow)
+        if isinstance(moves, Err):
+            return moves
+        missing = self._prices.missing_moves(ticker, before=tomorrow)
+        if isinstance(missing, Err):
+            return missing
+        expected = self._earnings.scheduled(ticker, min(dates) - SAME_REPORT, max(dates) + SAME_REPORT)
+        if isinstance(expected, Err):
+            return expected
+        return Ok(CompanyRecord(moves.value, missing.value, expected.value))
