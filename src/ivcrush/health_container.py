@@ -11,22 +11,20 @@ from typing import Final, TypeVar
 
 from ivcrush.application.services.health import HealthReport, Look, examine
 from ivcrush.application.services.health_checks import COMING_DAYS, HealthChecks, Patience, Probes
+from ivcrush.at_rest import AtRest
 from ivcrush.config.settings import AppSettings, Faults, Provider, ProviderSettings, missing_key
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
-from ivcrush.domain.health import HistoryCoverage, QuotaState
+from ivcrush.domain.health import HistoryCoverage
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.operations import RunRecord
 from ivcrush.infrastructure.api.probes import TradierProbe, knock
-from ivcrush.infrastructure.api.tradier import tradier_transport
 from ivcrush.infrastructure.api.transport import Bounds, Resilience
 from ivcrush.infrastructure.cache.inspection import inspect_cache
-from ivcrush.infrastructure.database.connection import Database
-from ivcrush.infrastructure.database.inspection import inspect_database, open_for_reading
+from ivcrush.infrastructure.database.inspection import inspect_database
 from ivcrush.infrastructure.database.repositories.health_repository import HealthRepository
-from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota
 from ivcrush.infrastructure.database.repositories.runs_repository import RunsRepository
 from ivcrush.infrastructure.disk import inspect_space
-from ivcrush.infrastructure.run_lock import RunLock
+from ivcrush.providers import way_to_tradier
 from ivcrush.utils.own_thread import in_own_thread
 from ivcrush.utils.redaction import Redactor
 from ivcrush.utils.retry import RetryPolicy
@@ -53,6 +51,7 @@ class HealthContainer:
     def __init__(self, settings: AppSettings, faults: Faults, as_of: datetime | None, clock: Clock) -> None:
         self.clock = clock
         self._settings = settings
+        self._at_rest = AtRest(settings, clock)
         self._faults = faults
         self._as_of = as_of
 
@@ -63,14 +62,9 @@ class HealthContainer:
 
     async def examine(self) -> HealthReport:
         """All checks at once. The one request that it takes is sent to Tradier; nothing is written."""
-        transport = tradier_transport(
-            self._settings.tradier.base_url,
-            self._settings.tradier.token or "",
-            windows=self._settings.tradier.windows,
-            bounds=Bounds(timeout_s=2 * self._patience.provider_s, max_concurrent=1),  # the check gives up first
-            resilience=Resilience(self.clock.now, self.clock.monotonic, retry=RetryPolicy(max_attempts=1)),
-            redact=self._redact,
-        )
+        bounds = Bounds(timeout_s=2 * self._patience.provider_s, max_concurrent=1)  # the check gives up first
+        once = Resilience(self.clock.now, self.clock.monotonic, retry=RetryPolicy(max_attempts=1))
+        transport = way_to_tradier(self._settings, bounds, once)
         tradier = TradierProbe(self._settings.tradier.base_url, transport)
         checks = HealthChecks(self._probes(tradier), calendar=MarketCalendar(), now=self.clock.now)
         try:
@@ -87,12 +81,12 @@ class HealthContainer:
             alpha_vantage=self._asked(
                 Provider.ALPHA_VANTAGE, settings.alpha_vantage, partial(knock, settings.alpha_vantage.base_url)
             ),
-            quota=self._here(("DB_PATH", "ALPHA_VANTAGE_PER_DAY"), self._quota),
+            quota=self._here(("DB_PATH", "ALPHA_VANTAGE_PER_DAY"), self._at_rest.quota),
             database=self._here(("DB_PATH",), partial(inspect_database, path, read_for_s=_READ_DATABASE_FOR_S)),
             cache=self._here(("DB_PATH", "CACHE_PATH"), self._cache),
             disk=self._here(("DB_PATH", "CACHE_PATH"), self._disk),
             last_run=self._here(("DB_PATH",), self._last_run),
-            run_holder=self._here(("DB_PATH",), self._run_holder),
+            run_holder=self._here(("DB_PATH",), self._at_rest.run_holder),
             coverage=self._here(("DB_PATH", "MIN_HISTORICAL_QUARTERS"), self._coverage),
         )
 
@@ -126,34 +120,15 @@ class HealthContainer:
     def _disk(self) -> Result[str]:
         return inspect_space((self._settings.storage.path, self._settings.cache.path))
 
-    def _quota(self) -> Result[QuotaState]:
-        allowed = self._settings.alpha_vantage.per_day
-        assert allowed is not None
-        now = self.clock.now()
-        return self._read(lambda database: DailyQuota(database).state(Provider.ALPHA_VANTAGE, allowed, now))
-
     def _last_run(self) -> Result[RunRecord | None]:
-        return self._read(lambda database: RunsRepository(database).newest())
-
-    def _run_holder(self) -> Result[str | None]:
-        path = self._settings.storage.path
-        return RunLock.beside(path).holder()
+        return self._at_rest.read(lambda database: RunsRepository(database).newest())
 
     def _coverage(self) -> Result[HistoryCoverage]:
         """The reporters from today on; a past move counts from the quarters that a VRP needs."""
         start = self.as_of.astimezone(NEW_YORK).date()
         end = start + timedelta(COMING_DAYS - 1)
         least = self._settings.evaluation.min_quarters
-        return self._read(lambda database: HealthRepository(database).coverage(start, end, least))
-
-    def _read(self, ask: Callable[[Database], Result[T]]) -> Result[T]:
-        opened = open_for_reading(self._settings.storage.path)
-        if isinstance(opened, Err):
-            return opened
-        try:
-            return ask(opened.value)
-        finally:
-            opened.value.close()
+        return self._at_rest.read(lambda database: HealthRepository(database).coverage(start, end, least))
 
     @cached_property
     def _patience(self) -> Patience:
