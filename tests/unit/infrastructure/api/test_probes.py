@@ -49,10 +49,15 @@ async def test_a_closed_door_is_told_by_host_and_kind() -> None:
 
 
 async def test_a_server_without_tls_is_no_https_server() -> None:
-    async with fault_server(answer()) as server:
-        found = await knock(server.url.replace("http:", "https:"))
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        found = await knock(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     assert isinstance(found, Err)
-    assert found.error.message.startswith("127.0.0.1: connection failed (")
+    assert found.error.message == "127.0.0.1: connection failed (SSLError)"
 
 
 async def test_a_name_without_an_address_is_told() -> None:
