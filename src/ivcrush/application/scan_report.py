@@ -106,11 +106,12 @@ def _scan_document(scan: ScanFacts) -> Document:
         "calendar_refreshed_at": moment(listing.refreshed_at),
         "calendar_from": None if listing.first is None else listing.first.isoformat(),
         "calendar_to": None if listing.last is None else listing.last.isoformat(),
-        "flags": list(_flags(scan)),
+        "flags": list(_said_of_calendar(scan)),
     }
 
 
-def _flags(scan: ScanFacts) -> Iterator[str]:
+def _said_of_calendar(scan: ScanFacts) -> Iterator[str]:
+    """The flags of a scan, which are about its calendar and about no company."""
     if scan.calendar.not_refreshed is not None:
         yield "calendar_not_refreshed"
     if not scan.coverage.whole:
