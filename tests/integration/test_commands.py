@@ -282,10 +282,11 @@ def test_a_useless_reply_ends_with_1_and_says_what_was_wrong(desk: Desk, fault: 
 
 
 def test_quotes_that_cannot_be_read_are_not_called_an_unknown_ticker(desk: Desk) -> None:
-    garbled = b'{"quotes": {"quote": {"symbol": "AAPL", "bid": "two hundred"}}}'
-    desk.market.replay("/v1/markets/quotes", {"symbols": "AAPL", "greeks": "false"}, garbled)
-    finished = desk.run("analyze", "AAPL", "--format", "json")
-    message = "Tradier: quotes of AAPL: reply not understood, none of its rows can be read"
+    # a company of this test alone: the market is shared
+    garbled = b'{"quotes": {"quote": {"symbol": "QZZZ", "bid": "two hundred"}}}'
+    desk.market.replay("/v1/markets/quotes", {"symbols": "QZZZ", "greeks": "false"}, garbled)
+    finished = desk.run("analyze", "QZZZ", "--format", "json")
+    message = "Tradier: quotes of QZZZ: reply not understood, none of its rows can be read"
     assert finished.code == 1
     assert json.loads(finished.out)["error"] == {"code": "INVALID", "message": message}
 
@@ -320,7 +321,8 @@ def test_an_analysis_without_history_keeps_its_implied_move_and_ends_with_3(desk
     document = json.loads(finished.out)
     assert finished.code == 3
     assert document["implied_move"]["event_move_pct"] > 0
-    assert document["vrp"] == {"error": {"code": "NODATA", "message": "AAPL: 0 past moves, 4 needed"}}
+    why = "AAPL: 0 past moves, 4 needed: none could be fetched; backfill AAPL asks again"
+    assert document["vrp"] == {"error": {"code": "NODATA", "message": why}}
 
 
 def test_raw_bars_and_splits_stand_in_where_the_history_fails(desk: Desk) -> None:

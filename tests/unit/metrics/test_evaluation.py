@@ -116,10 +116,11 @@ def test_a_straddle_that_cannot_be_bought_back_is_an_error_in_its_place():
 
 def test_too_little_history_leaves_the_implied_move_and_says_what_is_needed():
     analysis = evaluated(past_moves_pct=(2.0, -3.0, 2.5))
+    lacking = "IBM: 3 past moves, 4 needed: no other report is known; backfill IBM --refresh asks again"
     for block in (analysis.history, analysis.vrp, analysis.consistency):
         assert isinstance(block, Err)
-        assert (block.error.code, block.error.message) == (ErrorCode.NODATA, "IBM: 3 past moves, 4 needed")
-    assert objections(analysis) == ["against: IBM: 3 past moves, 4 needed"]
+        assert (block.error.code, block.error.message) == (ErrorCode.NODATA, lacking)
+    assert objections(analysis) == [f"against: {lacking}"]
     assert analysis.recommendation is Recommendation.SKIP
     assert not any("largest past move" in reason for reason in analysis.reasons)
     assert analysis.implied_move.event_move_pct == pytest.approx(EVENT_MOVE_PCT, rel=0.01)

@@ -54,4 +54,49 @@ def test_three_past_moves_are_too_few_for_a_history_of_four():
     refused = summarise_history(AAPL, MOVES[:3], (), 4.0, EvaluationSettings())
     assert isinstance(refused, Err)
     assert refused.error.code is ErrorCode.NODATA
-    assert refused.error.message == "AAPL: 3 past moves, 4 needed"
+    assert refused.error.message == (
+        "AAPL: 3 past moves, 4 needed: no other report is known; backfill AAPL --refresh asks again"
+    )
+
+
+def missing(*reasons: str) -> tuple[MissingMove, ...]:
+    return tuple(
+        MissingMove(date(2025, 10, 30) - timedelta(91 * n), Timing.UNKNOWN, each) for n, each in enumerate(reasons)
+    )
+
+
+UNKNOWN = "session of the report unknown"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "fetched", "words"),
+    [
+        ([UNKNOWN] * 12, True, "12 reports without known session"),
+        (
+            ["no bars for 2024-01-26", UNKNOWN, UNKNOWN, "implausible report date for its fiscal period"],
+            False,
+            "2 reports without known session, 1 without daily bars, 1 with an implausible date",
+        ),
+        (
+            ["split suspected on 2024-01-26: price ratio 2.001"],
+            True,
+            "1 report beside a suspected split",
+        ),
+        (
+            ["answered on 2024-01-26, as the report of 2024-01-25", "said by a later version"],
+            True,
+            "1 report answered together with another, 1 (said by a later version)",
+        ),
+    ],
+)
+def test_too_few_moves_are_told_with_the_reasons_that_are_kept_and_what_to_do(reasons, fetched, words):
+    refused = summarise_history(AAPL, (), missing(*reasons), 4.0, EvaluationSettings(), fetched=fetched)
+    assert isinstance(refused, Err)
+    told = f"AAPL: 0 past moves, 4 needed: {words}; backfill AAPL --refresh asks for them again"
+    assert refused.error.message == told
+
+
+def test_moves_that_could_not_be_fetched_are_told_as_such():
+    refused = summarise_history(AAPL, (), (), 4.0, EvaluationSettings(), fetched=False)
+    assert isinstance(refused, Err)
+    assert refused.error.message == "AAPL: 0 past moves, 4 needed: none could be fetched; backfill AAPL asks again"

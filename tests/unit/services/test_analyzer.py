@@ -125,7 +125,9 @@ async def test_past_reports_of_unknown_session_are_reported_and_never_computed(d
     assert analysis.snapshot.moves == ()
     assert len(analysis.snapshot.missing) == 12
     assert isinstance(analysis.vrp, Err)
-    assert analysis.vrp.error.message == "T: 0 past moves, 4 needed"
+    assert analysis.vrp.error.message == (
+        "T: 0 past moves, 4 needed: 12 reports without known session; backfill T --refresh asks for them again"
+    )
     assert analysis.snapshot.realised is not None
 
 

@@ -4,6 +4,7 @@ Works on split-adjusted bars (or makes them so); a move that cannot be measured 
 invented. Bars are not dividend-adjusted: a dividend going ex in a reaction session stays in that session's move.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import islice, pairwise
@@ -27,6 +28,17 @@ MIN_ORDINARY_RETURNS = 20
 
 _IMPLAUSIBLE = "implausible report date for its fiscal period"
 _SESSION_UNKNOWN = "session of the report unknown"
+_NO_BARS = "no bars for "
+_SPLIT_SUSPECTED = "split suspected on "
+_SHARED_REACTION = "answered on "
+# What a reason begins with, and how it is told of several reports.
+_REPORTS_THAT = {
+    _SESSION_UNKNOWN: "without known session",
+    _IMPLAUSIBLE: "with an implausible date",
+    _NO_BARS: "without daily bars",
+    _SPLIT_SUSPECTED: "beside a suspected split",
+    _SHARED_REACTION: "answered together with another",
+}
 
 _SPLIT_FACTORS = (2.0, 3.0, 4.0, 5.0, 10.0, 20.0)
 _SPLIT_MIN_RATIO = 1.6  # up 60 %, or down by as much in logs (−37.5 %), before a split is suspected at all
@@ -56,7 +68,7 @@ def measure_moves(
         if reaction is None:
             outcome: HistoricalMove | str = _unusable(report)
         elif reaction in moves:
-            outcome = f"answered on {reaction}, as the report of {moves[reaction].report_date}"
+            outcome = f"{_SHARED_REACTION}{reaction}, as the report of {moves[reaction].report_date}"
         else:
             outcome = _measure(report, reaction, by_session, calendar)
         if isinstance(outcome, HistoricalMove):
@@ -69,6 +81,16 @@ def measure_moves(
 def may_yet_be_measured(report: MissingMove) -> bool:
     """Whether other bars could give the report its move: not where its session or its date is what is wrong."""
     return report.reason not in (_IMPLAUSIBLE, _SESSION_UNKNOWN)
+
+
+def reasons_counted(missing: Sequence[MissingMove]) -> str:
+    """Why reports have no move, for people: `10 reports without known session, 2 without daily bars`; most first."""
+    counts = Counter(
+        next((words for begins, words in _REPORTS_THAT.items() if each.reason.startswith(begins)), f"({each.reason})")
+        for each in missing
+    )
+    (first, most), *others = counts.most_common()
+    return ", ".join([f"{most} report{'s' * (most > 1)} {first}", *(f"{count} {words}" for words, count in others)])
 
 
 def reports_to_measure_again(moves: Sequence[HistoricalMove], missing: Sequence[MissingMove]) -> tuple[PastReport, ...]:
@@ -152,11 +174,11 @@ def _measure(
     reference = calendar.previous_session(reaction)
     absent = [session for session in (reference, reaction) if session not in by_session]
     if absent:
-        return "no bars for " + " and ".join(str(session) for session in absent)
+        return _NO_BARS + " and ".join(str(session) for session in absent)
     close, bar = by_session[reference].close, by_session[reaction]
     for price in (bar.open, bar.close):
         if looks_like_split(price / close):
-            return f"split suspected on {reaction}: price ratio {price / close:.3f}"
+            return f"{_SPLIT_SUSPECTED}{reaction}: price ratio {price / close:.3f}"
     extreme = max(bar.high - close, bar.low - close, key=abs)
     return HistoricalMove(
         report_date=report.report_date,

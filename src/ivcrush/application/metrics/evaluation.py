@@ -65,7 +65,10 @@ def evaluate(snapshot: MarketSnapshot) -> Result[TickerAnalysis]:
     if isinstance(reading, Err):
         return reading
     ticker, implied = snapshot.request.ticker, reading.value.move
-    history = summarise_history(ticker, snapshot.moves, snapshot.missing, implied.straddle_pct, snapshot.settings)
+    fetched = "history_not_fetched" not in snapshot.request.flags
+    history = summarise_history(
+        ticker, snapshot.moves, snapshot.missing, implied.straddle_pct, snapshot.settings, fetched=fetched
+    )
     vrp = _vrp(snapshot, implied, history)
     execution = _execution(snapshot, implied)
     flags = tuple(dict.fromkeys((*snapshot.request.flags, *implied.flags, *_long_volatility(vrp, snapshot))))
