@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-input
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check check-static format bench accuracy dialect kill faults faults-http fuzz power year trial lock clean install-service uninstall-service
+.PHONY: help demo test check check-static format bench accuracy dialect kill faults faults-http fuzz power year mutants trial lock clean install-service uninstall-service
 
 help:
 	@echo "make demo      backfill and analyse AAPL and a few others on the embedded simulated market: no key, no network"
@@ -21,6 +21,7 @@ help:
 	@echo "make fuzz      FUZZ=1000000 broken texts for everything that reads what others wrote"
 	@echo "make power     the power lost at CUTS=1000 moments of the repositories' real writes: nothing acknowledged lost"
 	@echo "make year      DAYS=252 simulated trading days in one process: nothing grows that should not"
+	@echo "make mutants   errors planted in parsing, event move, earnings moves and resuming: how many the tests find"
 	@echo "make trial     a newcomer's first hour: the lines of README and DEPLOYMENT typed into a clean copy"
 	@echo "make format    put the code into its form"
 	@echo "make lock      renew requirements/*.txt"
@@ -45,6 +46,10 @@ $(BIN)/python:
 	@$(PIP) --require-hashes -r requirements/dialect.txt
 	@touch $@
 
+.venv/mutation: requirements/mutation.txt .venv/dev
+	@$(PIP) --require-hashes -r requirements/mutation.txt
+	@touch $@
+
 .venv/oracle: requirements/oracle.txt .venv/dev
 	@$(PIP) --require-hashes -r requirements/oracle.txt
 	@touch $@
@@ -54,11 +59,14 @@ demo: .venv/core
 	@$(BIN)/python scripts/analyze.py AAPL --demo
 	@$(BIN)/python scripts/analyze_batch.py --tickers AAPL,KO,MSFT,NVDA --demo --fresh
 
-# What runs whole programs, or for long, is not slowed down by counting lines.
-LONG := tests/deploy tests/faults tests/fuzz tests/kill tests/performance tests/power tests/year
+# What runs whole programs, or for long, is not slowed down by counting lines; what keeps time has the machine to itself.
+LONG := tests/deploy tests/faults tests/fuzz tests/kill tests/power tests/year
+TIMED := tests/performance tests/integration/test_pacing.py
 test: .venv/dev
-	@$(BIN)/python -m pytest --ignore=tests/dialect $(addprefix --ignore=,$(LONG)) --cov --cov-report=term:skip-covered --cov-fail-under=90
-	@$(BIN)/python -m pytest $(LONG)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --ignore=tests/dialect $(addprefix --ignore=,$(LONG) $(TIMED)) --cov --cov-report=
+	@$(BIN)/python -m pytest $(TIMED) --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=90
+	@$(BIN)/python -m tests.branches
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(LONG)
 
 check: check-static test
 
@@ -102,6 +110,9 @@ DAYS ?= 252
 year: .venv/dev
 	@$(BIN)/python -m tests.year --days $(DAYS)
 
+mutants: .venv/mutation
+	@$(BIN)/python -m tests.mutants --write docs/mutants.md
+
 trial: .venv/dev
 	@$(BIN)/python -m tests.trial
 
@@ -112,6 +123,7 @@ lock: $(BIN)/python
 	@printf 'hatchling\neditables\n' | $(UV) --upgrade - -o requirements/build.txt
 	@$(UV) --upgrade --extra dev -c requirements/core.txt pyproject.toml -o requirements/dev.txt
 	@$(UV) --upgrade --extra dialect -c requirements/dev.txt pyproject.toml -o requirements/dialect.txt
+	@$(UV) --upgrade --extra mutation -c requirements/dev.txt pyproject.toml -o requirements/mutation.txt
 	@$(UV) --upgrade --extra oracle -c requirements/dev.txt pyproject.toml -o requirements/oracle.txt
 
 # PYTHON=… and DESTDIR=… given to make reach the scripts.
@@ -122,4 +134,4 @@ uninstall-service:
 	@deploy/uninstall.sh
 
 clean:
-	rm -rf .venv .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
