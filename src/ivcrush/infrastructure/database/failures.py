@@ -27,6 +27,7 @@ _BY_SQLITE_CODE = {
 }
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 def storage_failure(error: sqlite3.DatabaseError, path: Path) -> Err:
@@ -48,6 +49,10 @@ def file_failure(error: OSError, path: Path) -> Err:
         reason, need = "disk_full", "free space and run again"
     elif error.errno in _REFUSED:
         reason, need = "read_only", "a writable file in a writable directory is needed"
+    elif error.errno in _NO_DESCRIPTOR:
+        reason, need = "cannot_open", "fewer open files or a higher limit (ulimit -n) is needed"
+    elif error.errno == errno.EIO:
+        reason, need = "io_error", "check the disk"
     else:
         reason, need = "cannot_open", "a local file in a directory is needed"
     return unusable(path, error.strerror or type(error).__name__, need, reason)

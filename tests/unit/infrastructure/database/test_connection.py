@@ -128,12 +128,23 @@ def test_a_missing_file_is_not_made_by_connecting(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "reason"), [(28, "disk_full"), (13, "read_only"), (30, "read_only"), (21, "cannot_open")]
+    ("number", "reason", "need"),
+    [
+        (28, "disk_full", "free space"),
+        (13, "read_only", "a writable file"),
+        (30, "read_only", "a writable file"),
+        (21, "cannot_open", "a local file"),
+        (24, "cannot_open", "ulimit -n"),
+        (5, "io_error", "check the disk"),
+    ],
 )
-def test_what_the_file_system_says_is_told_with_the_path(tmp_path: Path, number: int, reason: str) -> None:
+def test_what_the_file_system_says_is_told_with_the_path_and_the_need(
+    tmp_path: Path, number: int, reason: str, need: str
+) -> None:
     error = file_failure(OSError(number, "why"), tmp_path).error
     assert (error.about("reason"), error.about("path")) == (reason, str(tmp_path))
     assert error.message.startswith(f"{tmp_path}: why; ")
+    assert need in error.message
 
 
 def test_an_extended_result_code_is_told_by_its_primary_one(tmp_path: Path) -> None:
