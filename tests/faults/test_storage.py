@@ -22,7 +22,7 @@ from ivcrush.infrastructure.cache.sqlite_cache import SqliteCache
 from ivcrush.infrastructure.database.migrations import MIGRATIONS, migrate
 from tests.faults.processes import ended, started
 from tests.faults.verdict import count, ends, sound
-from tests.integration.conftest import Desk, Finished
+from tests.integration.conftest import Desk
 
 COMPANIES = ("AAPL", "KO", "MSFT")
 GONE_AND_BACK_S = 0.4
@@ -116,47 +116,6 @@ def test_a_log_that_finds_no_room_is_told_of_once_and_the_work_goes_on(desk: Des
     finished = ended(started(desk, "analyze", "AAPL", LOG_FILE="/dev/full", LOG_LEVEL="DEBUG"))
     ends(finished, 0, "LOG_FILE /dev/full: No space left on device: lines are being lost")
     assert finished.err.count("lines are being lost") == 1
-
-
-# --- a disk that fails ---
-
-
-def struck(desk: Desk, call: str, error: str, place: int) -> tuple[Finished, bool]:
-    """A batch whose process meets `error` at the `place`-th of these calls, and whether it came to that."""
-    trace = desk.directory / "trace"
-    injection = f"inject={call}:error={error}:when={place}"
-    before = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", str(trace), "-e", f"trace={call}", "-e", injection)
-    command = ("analyze-batch", "--tickers", "AAPL,KO", "--continue-on-error", "--format", "json", "--output", "r.json")
-    finished = ended(started(desk, *command, before=before, PYTHONDONTWRITEBYTECODE="1"))
-    return finished, "(INJECTED)" in trace.read_text()
-
-
-@pytest.mark.fault(15)
-@pytest.mark.privileged
-@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
-@pytest.mark.parametrize("call", ["fsync", "fdatasync", "pwrite64", "rename,renameat,renameat2", "ftruncate", "link"])
-def test_whichever_call_to_the_disk_fails_nothing_is_corrupt_and_no_success_is_claimed(
-    desk: Desk, call: str, error: str
-) -> None:
-    places = counting(1) if call != "pwrite64" else counting(1, 7)
-    for place in places:
-        shutil.rmtree(desk.directory / "data", ignore_errors=True)
-        desk.file("r.json", b"yesterday's\n")
-        finished, injected = struck(desk, call, error, place)
-        assert "Traceback" not in finished.err
-        if finished.code == 0:
-            assert count(database(desk), "analysis_log") == 2
-            assert b'"analysed": 2' in (desk.directory / "r.json").read_bytes()
-        else:
-            assert finished.code == 74, (place, finished)
-            assert (desk.directory / "r.json").read_bytes() == b"yesterday's\n" or place > 1
-        if database(desk).exists():
-            sound(database(desk))
-        ends(desk.run("analyze-batch", "--tickers", "AAPL,KO"), 0)
-        if not injected:
-            break
-    assert place > 1 or call in {"ftruncate", "link", "fsync"}
 
 
 # --- no permission ---

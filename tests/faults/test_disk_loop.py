@@ -1,0 +1,128 @@
+"""Each call to the disk that a batch of two companies makes × each way in which it can fail, one at a time.
+
+After each: never a corrupt database, never a success claimed that is none, the old report or the new one whole, and the
+next run finishes. strace makes the calls fail. RUN_PRIVILEGED=1 strikes every call (`make faults`) and prints how many;
+without it a seeded sample.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+import pytest
+
+from tests.faults.processes import ended, started
+from tests.faults.verdict import count, sound
+from tests.integration.conftest import Desk, Finished
+
+WHOLE: Final = os.environ.get("RUN_PRIVILEGED") == "1"  # read here: a desk clears the environment
+SAMPLE, SEED = 1, 15
+YESTERDAYS, REPORT = b"yesterday's\n", "r.json"
+COMMAND: Final = ("analyze-batch", "--tickers", "AAPL,KO", "--continue-on-error", "--format", "json")
+RENAMES: Final = "rename,renameat,renameat2"
+# Of one page write much is like the next: every seventh, with the errors of a disk.
+PAGE_WRITES_APART: Final = 7
+ERRORS: Final = {
+    "fsync": ("EIO", "ENOSPC"),
+    "fdatasync": ("EIO", "ENOSPC"),
+    "pwrite64": ("EIO", "ENOSPC"),
+    "write": ("EIO", "ENOSPC"),
+    "ftruncate": ("EIO", "ENOSPC"),
+    RENAMES: ("EIO", "ENOSPC", "EACCES"),
+    "link": ("EIO", "ENOSPC", "EACCES"),
+    "openat": ("EIO", "EACCES", "EMFILE"),
+}
+MAY_TRACE: Final = (
+    shutil.which("strace")
+    and not subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], check=False, capture_output=True).returncode
+)
+_PATHS = re.compile(r'"([^"]*)"|[0-9]<([^>]*)>')  # as given, or of the descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a traced process: its place among those of its kind, from 1, and what was done to it."""
+
+    place: int
+    line: str
+
+    @property
+    def injected(self) -> bool:
+        return self.line.endswith("(INJECTED)")
+
+
+def traced(desk: Desk, calls: str, injection: str | None = None) -> tuple[Finished, list[Call]]:
+    """The batch in a folder without data, and its calls of that kind in their order."""
+    shutil.rmtree(desk.directory / "data", ignore_errors=True)
+    desk.file(REPORT, YESTERDAYS)
+    trace = desk.directory / "trace"
+    before = ["strace", "-f", "-y", "-qq", "-o", str(trace), "-e", f"trace={calls}", "-e", "signal=none"]
+    before += ["--seccomp-bpf"] if injection is None else ["--seccomp-bpf", "-e", f"inject={calls}:{injection}"]
+    finished = ended(
+        started(desk, *COMMAND, "--output", REPORT, before=before, PYTHONDONTWRITEBYTECODE="1", PYTHONSAFEPATH="1")
+    )
+    lines = [line for line in trace.read_text().splitlines() if " resumed>" not in line and "+++" not in line]
+    return finished, [Call(place, line) for place, line in enumerate(lines, start=1)]
+
+
+def ours(desk: Desk, call: Call) -> bool:
+    """Whether a call is to a file of the program's user, not of Python, a library or a socket."""
+    named = [first or second for first, second in _PATHS.findall(call.line)]
+    return any(path.startswith((str(desk.directory), ".ivcrush-", REPORT)) or path == "." for path in named)
+
+
+def places(desk: Desk, calls: str) -> list[Call]:
+    """The calls to strike: all that are ours, page writes in steps."""
+    _, every = traced(desk, calls)
+    found = [call for call in every if ours(desk, call)]
+    return found[::PAGE_WRITES_APART] if calls == "pwrite64" else found
+
+
+def judged(desk: Desk, finished: Finished, struck: Call | None) -> str:
+    """What came of it, once it is known to be right."""
+    told = (finished.code, finished.err, struck)
+    assert "Traceback" not in finished.err, told
+    assert "defect" not in finished.err, told
+    report = (desk.directory / REPORT).read_bytes()
+    found = None if report == YESTERDAYS else json.loads(report)  # an old one or a new one, and that whole
+    if finished.code == 0:
+        assert count(desk.directory / "data" / "ivcrush.db", "analysis_log") == 2, told
+        assert found is not None, told
+        assert len(found["analyses"]) == 2, told
+    else:
+        assert finished.code == 74 or (finished.code == 78 and struck is not None and ".env" in struck.line), told
+        assert finished.err.strip(), told
+        assert found is None or len(found["analyses"]) + len(found["failures"]) == 2, told
+    return f"exit {finished.code}"
+
+
+@pytest.mark.fault(15)
+@pytest.mark.skipif(not MAY_TRACE, reason="needs strace (Debian: apt-get install strace) and leave to trace")
+@pytest.mark.parametrize(("calls", "error"), [(calls, error) for calls, errors in ERRORS.items() for error in errors])
+def test_whichever_call_to_the_disk_fails_nothing_is_corrupt_and_no_success_is_claimed(
+    desk: Desk, calls: str, error: str
+) -> None:
+    every = places(desk, calls)
+    assert every
+    outcomes: Counter[str] = Counter()
+    for call in every if WHOLE else Random(SEED).sample(every, min(SAMPLE, len(every))):
+        finished, made = traced(desk, calls, f"error={error}:when={call.place}")
+        struck = next((each for each in made if each.injected), None)
+        database = desk.directory / "data" / "ivcrush.db"
+        if struck is not None and not ours(desk, struck):  # threads came in another order
+            outcomes["another file's"] += 1
+        else:
+            outcomes[judged(desk, finished, struck) if struck is not None else "not reached"] += 1
+        if database.exists():
+            sound(database)
+        again = desk.run("analyze-batch", "--tickers", "AAPL,KO")
+        assert again.code == 0, (call, again)
+    with desk.capture.disabled():
+        shown = ", ".join(f"{outcome} {number}x" for outcome, number in sorted(outcomes.items()))
+        print(f"{calls} {error}: {sum(outcomes.values())} of {len(every)} calls struck: {shown}")
