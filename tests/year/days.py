@@ -88,9 +88,9 @@ class Year:
         tickers = dict.fromkeys((*drawn, *self.plan.watched.get(day, ())))
         scan = self._run(market, clock, "scan", "--days", str(sessions_scanned(day)), "--format", "json")
         backfill = self._run(market, clock, "backfill", *tickers, "--calendar", "--dividends")
-        database, refused = self._folder / "data" / "ivcrush.db", int(str(market.stats()["refused"]))
+        database, calls = self._folder / "data" / "ivcrush.db", self.plan.switches(number, self._seed).per_day
         world = self._world.at(_moment(day))  # another one than the market's thread reads
-        evening = Evening(number, self.plan, world, database, scan, backfill, refused)
+        evening = Evening(number, self.plan, world, database, scan, backfill, calls)
         rows, damage = _examined(database)
         told = [secret for secret in (TOKEN, KEY) for run in (scan, backfill) if secret in run.out + run.err]
         problems = (*self._judge.problems(evening), *damage, *("told a secret" for _ in told))

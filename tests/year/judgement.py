@@ -51,6 +51,7 @@ _MOST_ATTEMPTS: Final = 3
 _NEAR_PCT: Final = 0.15  # cents of half a share, twice
 _NEAR_SHARE: Final = 0.01
 _EARNINGS: Final = "/query"
+_OWN_FAULTS: Final = frozenset({"NODATA", "INVALID"})
 
 
 def sessions_scanned(day: date) -> int:
@@ -93,7 +94,7 @@ class Evening:
     database: Path
     scan: Run
     backfill: Run
-    refused: int  # calls to Alpha Vantage beyond the day's
+    calls: int | None  # that Alpha Vantage answers this day; None: all
 
     @property
     def day(self) -> date:
@@ -140,20 +141,22 @@ class Judge:
     def _outage(self, evening: Evening) -> Iterator[str]:
         scan, backfill = evening.scan, evening.backfill
         down, spent = evening.mishap == EARNINGS_DOWN, evening.mishap == CALLS_SPENT
-        if down or spent:  # Tradier answers: nobody's analysis may fail, and an old calendar is called that
-            yield from (f"scan: {each['ticker']} failed" for each in scan.document.get("failures", ()))
+        if down or spent or evening.mishap == FAIR:  # the market answers, and an analysis needs nobody else
+            yield from _providers_failures(scan.document)
+        if (down or spent) and not scan.document:
+            yield "scan: no report, though only Alpha Vantage fails and a calendar is stored"
         if down and scan.has_todays_calendar:
             yield "scan: a calendar of today from a provider that is down"
-        if spent and evening.refused > _MOST_REFUSED:
-            yield f"{evening.refused} calls after the day's were spent"
-        if spent and evening.refused and any(e.question.startswith(_EARNINGS) for e in backfill.asked) and _spent(scan):
-            yield "backfill: asked Alpha Vantage after the scan was told that its calls are spent"
+        by_scan, by_backfill = scan.earnings_asked.total(), backfill.earnings_asked.total()
+        refused = 0 if evening.calls is None else max(by_scan + by_backfill - evening.calls, 0)
+        if refused > _MOST_REFUSED:
+            yield f"{refused} calls after the day's were spent"
+        if evening.calls is not None and by_scan > evening.calls and by_backfill:
+            yield f"backfill: asked Alpha Vantage {by_backfill} times after the scan was told that its calls are spent"
         if not spent and not scan.earnings_asked:
             yield "scan: did not ask Alpha Vantage for today's calendar"
-        if evening.mishap == FAIR and scan.document.get("failures"):
-            yield f"scan: {scan.document['failures'][0]} on a fair day"
         if spent:
-            self.met[CALLS_SPENT] += evening.refused > 0
+            self.met[CALLS_SPENT] += refused > 0
         elif evening.mishap != FAIR:
             self.met[evening.mishap] += any(entry.faults for entry in (*scan.asked, *backfill.asked))
 
@@ -235,8 +238,11 @@ class Judge:
             self.met[kind] += 1
 
 
-def _spent(run: Run) -> bool:
-    return bool(run.earnings_asked) and "calls are spent" in run.err
+def _providers_failures(document: dict[str, Any]) -> Iterator[str]:
+    """Those who failed for anything but themselves."""
+    for each in document.get("failures", ()):
+        if each["error"]["code"] not in _OWN_FAULTS:
+            yield f"scan: {each['ticker']} failed: {each['error']['message']}"
 
 
 def _offset(world: World, day: date) -> timedelta | None:
