@@ -175,6 +175,7 @@ class Container:
             self.earnings_store,
             self.companies,
             self._settings.scan,
+            at_once=self.rows_at_once,
             ground=self._ground,
         )
 

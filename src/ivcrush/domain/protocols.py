@@ -25,10 +25,10 @@ from ivcrush.domain.types import (
     MissingMove,
     OptionChain,
     PastReport,
+    Quotes,
     ScheduledReport,
     Split,
     Ticker,
-    UnderlyingQuote,
     UnfinishedRun,
 )
 
@@ -36,8 +36,8 @@ from ivcrush.domain.types import (
 class MarketData(Protocol):
     """Quotes, options and daily bars (Tradier)."""
 
-    async def quotes(self, tickers: Sequence[Ticker]) -> Result[Mapping[Ticker, UnderlyingQuote]]:
-        """One request for all; tickers the provider does not know are absent from the mapping."""
+    async def quotes(self, tickers: Sequence[Ticker]) -> Result[Quotes]:
+        """One request for all; tickers the provider does not know are absent from them."""
         ...
 
     async def expirations(self, ticker: Ticker) -> Result[tuple[date, ...]]:

@@ -79,6 +79,14 @@ class UnderlyingQuote:
 
 
 @dataclass(frozen=True, slots=True)
+class Quotes:
+    """The quotes of one reply, by company, and when it came, by the real clock: a kept reply is as old as it is."""
+
+    by_ticker: Mapping[Ticker, UnderlyingQuote]
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OptionQuote:
     """One option as a person reads it; `iv_pct` is the provider's, None where it gave none."""
 

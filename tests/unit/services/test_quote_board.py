@@ -1,6 +1,6 @@
 """Quotes of everybody at once: asked for again when they are old, and alone where all at once fails."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from ivcrush.application.services.quote_board import QUOTES_AT_ONCE, QuoteBoard
 from ivcrush.application.services.together import together
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
-from ivcrush.domain.types import Ticker, UnderlyingQuote
+from ivcrush.domain.types import Quotes, Ticker, UnderlyingQuote
 
 NOON = datetime(2026, 5, 15, 16, 0, tzinfo=UTC)
 AAPL, KO, NOSUCH = Ticker("AAPL"), Ticker("KO"), Ticker("NOSUCH")
@@ -19,14 +19,16 @@ class Market:
 
     def __init__(self, *refusals: ErrorCode | None) -> None:
         self.asked: list[tuple[Ticker, ...]] = []
+        self.now: Callable[[], datetime] = lambda: NOON
+        self.age = timedelta(0)  # how long ago a reply came that is handed out now
         self._refusals = list(refusals)
 
-    async def quotes(self, tickers: Sequence[Ticker]) -> Result[Mapping[Ticker, UnderlyingQuote]]:
+    async def quotes(self, tickers: Sequence[Ticker]) -> Result[Quotes]:
         self.asked.append(tuple(tickers))
         refusal = self._refusals.pop(0) if self._refusals else None
         if refusal is not None:
             return err(refusal, "the market is away")
-        return Ok({ticker: quote(ticker) for ticker in tickers if ticker != NOSUCH})
+        return Ok(Quotes({ticker: quote(ticker) for ticker in tickers if ticker != NOSUCH}, self.now() - self.age))
 
 
 class Clock:
@@ -47,6 +49,7 @@ def clock() -> Clock:
 
 
 def board(market: Market, tickers: Sequence[Ticker], clock: Clock) -> QuoteBoard:
+    market.now = clock.now
     return QuoteBoard(market, tickers, life=timedelta(minutes=5), now=clock.now)  # type: ignore[arg-type]
 
 
@@ -74,6 +77,19 @@ async def test_quotes_of_uncertain_age_are_asked_for_again(clock: Clock, minutes
     await quotes.quote(KO)
     assert len(market.asked) == 1
     clock.moment = NOON + timedelta(minutes=minutes)
+    await quotes.quote(KO)
+    assert len(market.asked) == 2
+
+
+async def test_quotes_of_a_kept_reply_are_as_old_as_the_reply(clock: Clock) -> None:
+    market = Market()
+    market.age = timedelta(minutes=4)
+    quotes = board(market, [AAPL, KO], clock)
+    await quotes.quote(AAPL)
+    clock.moment = NOON + timedelta(minutes=1)
+    await quotes.quote(KO)
+    assert len(market.asked) == 1
+    clock.moment = NOON + timedelta(minutes=1, seconds=1)
     await quotes.quote(KO)
     assert len(market.asked) == 2
 

@@ -1,5 +1,6 @@
 """Who is looked at in a scan: by date from the calendar, by what is known of the company, and never silently."""
 
+import asyncio
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -175,7 +176,7 @@ def dollar_volume_millions(quote):
 async def test_a_stock_that_trades_too_little_is_left_out_before_anything_is_bought(desk, world):
     run = desk.run()
     names = ("AAPL", "NFLX", "IBM")
-    quotes = (await run.providers.market.quotes([Ticker(name) for name in names])).value
+    quotes = (await run.providers.market.quotes([Ticker(name) for name in names])).value.by_ticker
     volumes = {name: dollar_volume_millions(quotes[Ticker(name)]) for name in names}
     least, *_ = sorted(volumes.values())
     poor = next(name for name in names if volumes[name] == least)
@@ -217,11 +218,37 @@ async def test_quotes_that_are_not_to_be_had_speak_against_nobody(desk):
     assert (len(found.fit), found.rejected) == (2, ())
 
 
+async def test_companies_that_each_have_to_be_asked_for_alone_are_asked_for_so_many_at_once(desk):
+    class Counter:
+        """Answers no one before as many ask as may."""
+
+        def __init__(self) -> None:
+            self.under_way = self.most = 0
+            self.full = asyncio.Event()
+
+        async def quote(self, ticker):
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+            if self.under_way == 3:
+                self.full.set()
+            await self.full.wait()
+            self.under_way -= 1
+            return Ok(None)
+
+    names = ["AAPL", "IBM", "MSFT", "NFLX", "KO", "GE", "NKE"]
+    reports = [expected(name, date(2026, 5, 18)) for name in names]
+    counter = Counter()
+    run = desk.run(MAX_CONCURRENT_REQUESTS="3")
+    found = await run.scan.screened(reports, Ground(counter, FRIDAY_AFTERNOON, CALENDAR, SessionState.OPEN))
+    assert counter.most == 3
+    assert [rejection.report.ticker for rejection in found.value.rejected] == names
+
+
 class TestUnknownVolume:
     @pytest.mark.parametrize("changes", [{"average_volume": 0}, {"bid": 0.0, "ask": 0.0, "last": None}])
     async def test_a_volume_or_price_that_is_not_given_is_no_reason(self, desk, changes):
         run = desk.run(MIN_DOLLAR_VOLUME_MILLIONS="99999999")
-        quote = (await run.providers.market.quotes([Ticker("AAPL")])).value[Ticker("AAPL")]
+        quote = (await run.providers.market.quotes([Ticker("AAPL")])).value.by_ticker[Ticker("AAPL")]
 
         class OneQuote:
             async def quote(self, ticker):

@@ -5,18 +5,16 @@ as whoever came first. Where the request for all fails, each company is asked fo
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result
 from ivcrush.domain.protocols import MarketData
-from ivcrush.domain.types import Ticker, UnderlyingQuote
+from ivcrush.domain.types import Quotes, Ticker, UnderlyingQuote
 
 # Companies in one request: a longer list is asked for in parts, each when its first company is reached.
 QUOTES_AT_ONCE = 500
 _MAY_CONCERN_ONE_ALONE = (ErrorCode.EXTERNAL, ErrorCode.TIMEOUT, ErrorCode.INVALID)
-
-Quotes = Mapping[Ticker, UnderlyingQuote]
 
 
 class _Part:
@@ -26,7 +24,6 @@ class _Part:
         self.tickers = tickers
         self.turn = asyncio.Lock()
         self.answer: Result[Quotes] | None = None
-        self.asked_at: datetime | None = None
 
 
 class QuoteBoard:
@@ -47,14 +44,19 @@ class QuoteBoard:
         part = self._parts[ticker]
         async with part.turn:
             if part.answer is None or self._old(part):
-                part.answer, part.asked_at = await self._market.quotes(part.tickers), self._now()
+                part.answer = await self._market.quotes(part.tickers)
             answer = part.answer
         if isinstance(answer, Err) and len(part.tickers) > 1 and answer.error.code in _MAY_CONCERN_ONE_ALONE:
             answer = await self._market.quotes([ticker])
-        return answer if isinstance(answer, Err) else Ok(answer.value.get(ticker))
+        return answer if isinstance(answer, Err) else Ok(answer.value.by_ticker.get(ticker))
 
     def _old(self, part: _Part) -> bool:
-        """A failure is not asked for again: what comes after it would depend on who comes when."""
-        if part.asked_at is None or isinstance(part.answer, Err):
+        """Older than their life, counted from when they came; of a kept reply, long before this run asked.
+
+        A failure is not asked for again: what comes after it would depend on who comes when.
+        """
+        if part.answer is None or isinstance(part.answer, Err):
             return False
-        return abs(self._now() - part.asked_at) > self._life  # a clock that was set back makes their age unknown
+        return (
+            abs(self._now() - part.answer.value.received_at) > self._life
+        )  # a clock that was set back makes their age unknown

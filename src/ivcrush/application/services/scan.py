@@ -4,6 +4,7 @@ A company is left out with the reason, never silently; what is not known of it i
 remains is a batch like any other.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from itertools import groupby
 from ivcrush.application.metrics.session_clock import reaction_session
 from ivcrush.application.services.analyzer import Ground
 from ivcrush.application.services.calendar_refresh import CalendarRefresh, KnownCalendar
+from ivcrush.application.services.together import together
 from ivcrush.domain.enums import LeftOut, Timing
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
@@ -69,7 +71,10 @@ class Selection:
 
 
 class Scan:
-    """Selects the companies of a scan; `ground` finds what their analyses will share."""
+    """Selects the companies of a scan; `ground` finds what their analyses will share.
+
+    `at_once` bounds how many are looked at at the same time, where each has to be asked for alone.
+    """
 
     def __init__(
         self,
@@ -78,12 +83,14 @@ class Scan:
         companies: CompanyStore,
         limits: ScanLimits,
         *,
+        at_once: int,
         ground: Callable[[Sequence[Ticker]], Awaitable[Result[Ground]]],
     ) -> None:
         self._refresh = refresh
         self._store = store
         self._companies = companies
         self._limits = limits
+        self._at_once = at_once
         self._ground = ground
 
     async def selected(self, start: date, end: date, as_of: datetime, calendar: MarketCalendar) -> Result[Selection]:
@@ -151,16 +158,16 @@ class Scan:
         caps = self._companies.market_caps_millions()
         if isinstance(caps, Err):
             return caps
-        fit: list[ScheduledReport] = []
-        rejected: list[Rejection] = []
-        for report in reports:
-            found = await ground.quotes.quote(report.ticker)
-            rejection = None if isinstance(found, Err) else _unfit(report, found.value, caps.value, self._limits)
-            if rejection is None:
-                fit.append(report)
-            else:
-                rejected.append(rejection)
-        return Ok(Screened(tuple(fit), tuple(rejected)))
+        places = asyncio.Semaphore(self._at_once)
+
+        async def looked_at(report: ScheduledReport) -> Rejection | None:
+            async with places:
+                found = await ground.quotes.quote(report.ticker)
+            return None if isinstance(found, Err) else _unfit(report, found.value, caps.value, self._limits)
+
+        verdicts = await together(looked_at(report) for report in reports)
+        fit = tuple(report for report, verdict in zip(reports, verdicts, strict=True) if verdict is None)
+        return Ok(Screened(fit, tuple(verdict for verdict in verdicts if verdict is not None)))
 
 
 def days_ahead(days: int, as_of: datetime, calendar: MarketCalendar) -> tuple[date, date]:

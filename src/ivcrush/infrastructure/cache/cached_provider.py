@@ -6,8 +6,8 @@ chains, not at all for the clock. That there is none lives as long, but of Tradi
 costs no day's allowance to ask there again. Cache life runs on the real clock, whatever moment an analysis is made for.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -21,10 +21,10 @@ from ivcrush.domain.types import (
     MarketClock,
     OptionChain,
     PastReport,
+    Quotes,
     ScheduledReport,
     Split,
     Ticker,
-    UnderlyingQuote,
 )
 from ivcrush.infrastructure.api.alpha_vantage import AlphaVantageClient
 from ivcrush.infrastructure.api.alpha_vantage_parse import (
@@ -84,15 +84,18 @@ class CachedMarketData:
         self._cache = cache
         self._policy = policy
 
-    async def quotes(self, tickers: Sequence[Ticker]) -> Result[Mapping[Ticker, UnderlyingQuote]]:
-        """One request for all, kept as one answer to this set of tickers."""
+    async def quotes(self, tickers: Sequence[Ticker]) -> Result[Quotes]:
+        """One request for all, kept as one answer to this set of tickers; dated by when it came, kept or not."""
         if not tickers:
-            return Ok({})
+            return Ok(Quotes({}, self._policy.now()))
         asked = sorted(set(tickers))
 
-        def decode(body: bytes) -> Result[Mapping[Ticker, UnderlyingQuote]]:
+        def decode(body: bytes) -> Result[Quotes]:
             parsed = parse_quotes(body, asked)
-            return parsed if isinstance(parsed, Err) else Ok(MappingProxyType(parsed.value))
+            return parsed if isinstance(parsed, Err) else Ok(Quotes(MappingProxyType(parsed.value), self._policy.now()))
+
+        def aged(quotes: Quotes, age_s: float) -> Quotes:
+            return replace(quotes, received_at=quotes.received_at - timedelta(seconds=age_s))
 
         return await self._cache.get_or_load(
             self._policy.key("quotes", symbols=",".join(asked)),
@@ -100,6 +103,7 @@ class CachedMarketData:
             load=lambda: self._client.fetch_quotes(asked),
             decode=decode,
             refresh=self._policy.refresh,
+            aged=aged,
         )
 
     async def expirations(self, ticker: Ticker) -> Result[tuple[date, ...]]:

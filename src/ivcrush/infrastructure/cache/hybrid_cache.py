@@ -52,11 +52,14 @@ class HybridCache:
         decode: Callable[[bytes], Result[T]],
         nodata_ttl_s: float = inf,
         refresh: bool = False,
+        aged: Callable[[T, float], T] | None = None,
     ) -> Result[T]:
         """The value of a key: kept, or loaded once for all who ask at the same time, for `ttl_s` seconds.
 
         A key has one `decode` for ever; its values must be immutable. Where it answers NODATA, that is kept, for
         `nodata_ttl_s` at most. `refresh` passes over what is kept and keeps what comes.
+        `aged` is for a value that bears the moment of its reply: it makes, of one that was decoded just now, one of so
+        many seconds ago.
         Errors: those of `load`, never kept, and of `decode`, NODATA alone being kept.
         """
         if not self._enabled:
@@ -64,7 +67,7 @@ class HybridCache:
             body = await load()
             return body if isinstance(body, Err) else decode(body.value)
         if not refresh:
-            kept = self._kept(key, decode)
+            kept = self._kept(key, decode, aged)
             if kept is not None:
                 return kept
         return await self._joined(key, lambda: self._load_and_keep(key, ttl_s, nodata_ttl_s, load, decode))
@@ -79,7 +82,9 @@ class HybridCache:
         if self._disk is not None:
             self._disk.close()
 
-    def _kept(self, key: str, decode: Callable[[bytes], Result[T]]) -> Result[T] | None:
+    def _kept(
+        self, key: str, decode: Callable[[bytes], Result[T]], aged: Callable[[T, float], T] | None
+    ) -> Result[T] | None:
         answer = self._memory.get(key)
         if answer is not None:
             return cast(Result[T], answer)  # what this key's `decode` made
@@ -91,6 +96,8 @@ class HybridCache:
             self._undecodable += 1
             self._disk.drop(key)
             return None
+        if aged is not None and isinstance(decoded, Ok):
+            decoded = Ok(aged(decoded.value, reply.age_s))
         self._promotions += 1
         self._memory.set(key, decoded, min(self._memory_ttl_s, reply.remaining_s))
         return decoded

@@ -53,10 +53,11 @@ _DROP_SURPLUS: Final = """DELETE FROM replies WHERE key IN (SELECT key FROM (
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """A reply's bytes as they were stored, and the seconds that it may still be used, more than 0."""
+    """A reply's bytes, the seconds that it may still be used, more than 0, and those since it was stored."""
 
     payload: bytes
     remaining_s: float
+    age_s: float
 
 
 class _AnothersFile(sqlite3.DatabaseError):
@@ -140,7 +141,7 @@ class SqliteCache:
         age_s = now - stored_at
         intact = checksum == _checksum(key, stored_at, expires_at, payload)
         if intact and age_s >= -_CLOCK_SLACK_S and now < expires_at:
-            return StoredReply(payload, min(expires_at - now, expires_at - stored_at))
+            return StoredReply(payload, min(expires_at - now, expires_at - stored_at), max(0.0, age_s))
         self._corrupt += not intact
         connection.execute("DELETE FROM replies WHERE key = ? AND checksum = ?", (key, checksum))
         return None

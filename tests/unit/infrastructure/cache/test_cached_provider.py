@@ -10,7 +10,7 @@ import pytest
 
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import NEW_YORK
-from ivcrush.domain.types import Dividend, Split, Ticker
+from ivcrush.domain.types import Dividend, Quotes, Split, Ticker
 from ivcrush.infrastructure.api.alpha_vantage import AlphaVantageClient
 from ivcrush.infrastructure.api.tradier import TradierClient
 from ivcrush.infrastructure.api.transport import Reply, Request, Transport
@@ -119,9 +119,9 @@ async def test_quotes_of_the_same_tickers_in_any_order_are_one_request_for_five_
     first, again = await market.quotes([IBM, BRK_B]), await market.quotes([BRK_B, IBM, IBM])
     assert isinstance(first, Ok)
     assert first == again
-    assert sorted(first.value) == [BRK_B, IBM]
+    assert sorted(first.value.by_ticker) == [BRK_B, IBM]
     with pytest.raises(TypeError):
-        first.value[IBM] = first.value[BRK_B]  # type: ignore[index]
+        first.value.by_ticker[IBM] = first.value.by_ticker[BRK_B]  # type: ignore[index]
     clock.now_s += 299
     await market.quotes([IBM, BRK_B])
     assert transport.asked == ["/markets/quotes"]
@@ -130,8 +130,25 @@ async def test_quotes_of_the_same_tickers_in_any_order_are_one_request_for_five_
     assert len(transport.asked) == 2
 
 
-async def test_no_tickers_are_no_request(market: CachedMarketData, transport: CountingTransport) -> None:
-    assert await market.quotes([]) == Ok({})
+async def test_quotes_are_dated_by_when_their_reply_came_whether_memory_or_disk_kept_it(
+    market: CachedMarketData, policy: CachePolicy, clock: WallClock
+) -> None:
+    came_at = policy.now()
+    for later_s in (0, 20, 180, 100 - 1):  # loaded, from memory, from disk, from disk again at its end
+        clock.now_s += later_s
+        found = await market.quotes([IBM])
+        assert isinstance(found, Ok)
+        assert found.value.received_at == came_at
+    clock.now_s += 1
+    anew = await market.quotes([IBM])
+    assert isinstance(anew, Ok)
+    assert anew.value.received_at == policy.now() == came_at + timedelta(seconds=300)
+
+
+async def test_no_tickers_are_no_request(
+    market: CachedMarketData, policy: CachePolicy, transport: CountingTransport
+) -> None:
+    assert await market.quotes([]) == Ok(Quotes({}, policy.now()))
     assert transport.asked == []
 
 

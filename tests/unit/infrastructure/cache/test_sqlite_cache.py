@@ -28,7 +28,7 @@ def test_a_reply_survives_a_restart_and_tells_how_long_it_may_still_be_used(open
     first.close()
     clock.now_s += 100
     again = opened()
-    assert again.get("quotes?symbols=IBM") == StoredReply(b"{}", 200.0)
+    assert again.get("quotes?symbols=IBM") == StoredReply(b"{}", 200.0, 100.0)
     stats = again.stats()
     assert (stats.hits, stats.misses, stats.entries, stats.bytes, stats.working) == (1, 0, 1, 2, True)
 
@@ -36,9 +36,9 @@ def test_a_reply_survives_a_restart_and_tells_how_long_it_may_still_be_used(open
 def test_two_open_caches_on_one_file_share_what_they_keep(opened: Open) -> None:
     one, other = opened(), opened()
     one.set("k", b"from one", 300.0)
-    assert other.get("k") == StoredReply(b"from one", 300.0)
+    assert other.get("k") == StoredReply(b"from one", 300.0, 0.0)
     other.set("k", b"from the other", 300.0)
-    assert one.get("k") == StoredReply(b"from the other", 300.0)
+    assert one.get("k") == StoredReply(b"from the other", 300.0, 0.0)
     other.drop("k")
     assert one.get("k") is None
 
@@ -64,7 +64,7 @@ def test_a_clock_set_right_by_half_a_second_never_lengthens_a_life(opened: Open,
     cache = opened()
     cache.set("k", b"v", 300.0)
     clock.now_s -= 0.5
-    assert cache.get("k") == StoredReply(b"v", 300.0)
+    assert cache.get("k") == StoredReply(b"v", 300.0, 0.0)
 
 
 def test_a_life_of_nothing_and_a_reply_too_large_are_not_kept(opened: Open) -> None:
@@ -96,7 +96,7 @@ def test_a_spoiled_row_is_dropped_and_counted_and_its_place_taken_again(
     assert cache.get(key) is None
     assert (cache.stats().corrupt, cache.stats().entries) == (1, 0)
     cache.set(key, b"{}", 300.0)
-    assert cache.get(key) == StoredReply(b"{}", 300.0)
+    assert cache.get(key) == StoredReply(b"{}", 300.0, 0.0)
 
 
 def test_each_single_flipped_bit_of_a_payload_is_found(opened: Open, cache_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_damaged_file_is_begun_anew_with_a_warning_and_the_old_one_set_aside(
     with caplog.at_level(logging.WARNING):
         cache = opened()
     cache.set("k", b"v", 300.0)
-    assert cache.get("k") == StoredReply(b"v", 300.0)
+    assert cache.get("k") == StoredReply(b"v", 300.0, 0.0)
     assert (cache.stats().rebuilds, cache.stats().working) == (1, True)
     assert [str(cache_path) in record.message for record in caplog.records] == [True]
     assert cache_path.with_name("cache.db.damaged").read_bytes() == before
@@ -184,14 +184,14 @@ def test_damage_met_while_in_use_is_repaired_for_the_next_question(opened: Open,
     assert reader.get("k7") is None
     assert reader.stats().rebuilds == 1
     reader.set("k7", b"v", 300.0)
-    assert reader.get("k7") == StoredReply(b"v", 300.0)
+    assert reader.get("k7") == StoredReply(b"v", 300.0, 0.0)
 
 
 def test_an_empty_file_is_a_new_cache(opened: Open, cache_path: Path) -> None:
     cache_path.touch()
     cache = opened()
     cache.set("k", b"v", 300.0)
-    assert (cache.get("k"), cache.stats().rebuilds) == (StoredReply(b"v", 300.0), 0)
+    assert (cache.get("k"), cache.stats().rebuilds) == (StoredReply(b"v", 300.0, 0.0), 0)
 
 
 def test_a_cache_of_another_version_is_emptied_without_a_word(opened: Open, cache_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_a_full_disk_costs_the_new_replies_only_and_one_warning(opened: Open, ca
     cache._connection.execute("PRAGMA max_page_count = 1")
     cache.set("large", bytes(200_000), 300.0)
     cache.set("large too", bytes(200_000), 300.0)
-    assert (cache.get("small"), cache.get("large")) == (StoredReply(b"v", 300.0), None)
+    assert (cache.get("small"), cache.get("large")) == (StoredReply(b"v", 300.0, 0.0), None)
     assert len(caplog.records) == 1
 
 
@@ -254,7 +254,7 @@ def test_a_locked_file_is_passed_over_without_a_word(
     other = sqlite3.connect(cache_path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     cache.set("j", b"v", 300.0)
-    assert (cache.get("k"), cache.get("j")) == (StoredReply(b"v", 300.0), None)
+    assert (cache.get("k"), cache.get("j")) == (StoredReply(b"v", 300.0, 0.0), None)
     other.close()
     assert caplog.records == []
 
