@@ -1,11 +1,10 @@
 """A record replayed up to a moment, the power lost there, the program started again: what came of it.
 
-The folder must hold exactly what it held after the last acknowledged step, or after the one that was under way. In the
-middle of a restore that may be the former database under the name that it was set aside by.
+The folder must hold exactly what it held after the last acknowledged step, or after the one that was under way; in the
+middle of a restore too, the former database or the fresh one.
 """
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +41,10 @@ class Record:
         """Just before and just after every call that orders others."""
         places = [place for place, call in enumerate(self.calls) if call is not None and call.name in _TURNING]
         return sorted({place + after for place in places for after in (0, 1)})
+
+    def ended(self, session: int) -> int:
+        """Where that session's process ended, among the calls."""
+        return [place for place, call in enumerate(self.calls) if call is None][session]
 
     def writes(self) -> list[int]:
         """Just before every call that may write; the others, Python's own start above all, only read."""
@@ -87,8 +90,6 @@ def judged(folder: Path, states: Sequence[State]) -> list[str]:
     database = opened.value
     try:
         problems = _departed(state(folder, database), states)
-        if problems and _set_aside(folder):
-            problems = _departed(_state_set_aside(folder), states)
         run = BatchRun("afterwards", "analyze-batch", "another", datetime(2026, 5, 16, tzinfo=UTC))
         begun = BatchRepository(database).begin_run(run, ("a question",), {})
     except (RuntimeError, sqlite3.DatabaseError) as error:
@@ -101,26 +102,6 @@ def judged(folder: Path, states: Sequence[State]) -> list[str]:
 def _departed(found: State, states: Sequence[State]) -> list[str]:
     gaps = [differing(found, wanted) for wanted in states]
     return [] if [] in gaps else [f"neither the old state nor the new one: {' or '.join(map(str, gaps))}"]
-
-
-def _set_aside(folder: Path) -> list[Path]:
-    return sorted((folder / DATABASE).parent.glob("*.before-*"))
-
-
-def _state_set_aside(folder: Path) -> State:
-    """What a person finds who takes the former database back. Raises RuntimeError where it cannot be opened."""
-    with TemporaryDirectory(dir=folder) as name:
-        database = Path(name) / "former.db"
-        for path in _set_aside(folder):
-            companion = "-wal" if path.name.endswith("-wal") else "-shm" if path.name.endswith("-shm") else ""
-            shutil.copyfile(path, f"{database}{companion}")
-        opened = init_database(database)
-        if isinstance(opened, Err):
-            raise RuntimeError(opened.error.message)  # noqa: TRY004 — the world's fault, not the type's
-        try:
-            return state(folder, opened.value)
-        finally:
-            opened.value.close()
 
 
 def _unsound(path: Path) -> list[str]:

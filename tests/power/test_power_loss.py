@@ -8,7 +8,7 @@ import pytest
 
 from tests.power.__main__ import cuts
 from tests.power.disk import Disk, File, Resize, Write
-from tests.power.judge import Record, problems_after, recorded
+from tests.power.judge import SESSIONS, Record, problems_after, recorded
 from tests.power.trace import Call, why_not
 
 ROWS, DOCUMENT_BYTES, SEED = 5, 9_000, 20260515
@@ -31,6 +31,15 @@ def without(record: Record, *names: str) -> Record:
 @pytest.mark.fault(3)
 def test_wherever_the_power_fails_nothing_acknowledged_is_lost_and_nothing_is_half_there(record: Record) -> None:
     assert problems_after(record, cuts(record, 60, SEED), SEED) == []
+
+
+@pytest.mark.fault(3)
+def test_a_restore_leaves_the_former_database_or_the_fresh_one_wherever_the_power_fails(record: Record) -> None:
+    # Restored onto a database whose process was killed: a log lies beside it.
+    begun, ended = (record.ended(SESSIONS.index("bring_back") + after) for after in (-1, 0))
+    within = [place for place in record.turning_points() if begun < place < ended]
+    assert len(within) > 30
+    assert problems_after(record, within, SEED) == []
 
 
 def test_all_that_was_told_before_is_there_at_the_end(record: Record) -> None:

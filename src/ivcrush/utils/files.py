@@ -30,7 +30,16 @@ def write_whole(path: Path, pieces: Iterable[bytes], mode: int = 0o644) -> Resul
 
 def sync_directory(directory: Path) -> None:
     """Make a new name in a directory survive a power loss. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(directory, os.O_DIRECTORY)
+
+
+def sync_file(path: Path) -> None:
+    """Make what a file holds survive a power loss. Raises OSError."""
+    _sync(path, 0)
+
+
+def _sync(path: Path, kind: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | kind | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

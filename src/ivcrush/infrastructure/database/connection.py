@@ -18,6 +18,7 @@ from ivcrush.infrastructure.database.write_gate import WriteGate
 from ivcrush.utils.performance import track_performance
 
 T = TypeVar("T")
+DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})  # primary result codes
 Interrupted = Callable[[], bool]
 _INSTRUCTIONS_BETWEEN_LOOKS = 20_000  # of SQLite's machine, about a millisecond
 _OPENING = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})

@@ -11,13 +11,12 @@ from typing import Final
 
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.operations import DatabaseFacts
-from ivcrush.infrastructure.database.connection import Interrupted, Row, give_up_when
+from ivcrush.infrastructure.database.connection import DAMAGE, Interrupted, Row, give_up_when
 from ivcrush.infrastructure.database.failures import storage_failure, unusable
 from ivcrush.infrastructure.database.inspection import connect_for_reading, remarks
 from ivcrush.infrastructure.database.migrations import MIGRATIONS, TABLES, schema_version
 
 _MOST_FINDINGS: Final = 20
-_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _TABLES: Final = """SELECT name FROM sqlite_schema
     WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"""
 
@@ -93,7 +92,7 @@ def _found(connection: sqlite3.Connection, check: str, told: Callable[[Row], str
     try:
         rows = connection.execute(check).fetchmany(_MOST_FINDINGS)
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF not in _DAMAGE:
+        if error.sqlite_errorcode & 0xFF not in DAMAGE:
             raise
         return (str(error),)
     return tuple(" ".join(told(row).split()) for row in rows if row[0] != "ok")
