@@ -16,11 +16,12 @@ help:
 	@echo "make accuracy  the figures of the estimates, against known truth and published tables"
 	@echo "make dialect   third-party clients read the simulated market"
 	@echo "make kill      the commands killed at random moments, KILLS=300 times: nothing lost, doubled or torn"
-	@echo "sudo make faults             every fault that the program must survive, those that need root included"
+	@echo "sudo make faults             every fault that the program must survive, a quarter of an hour; what lacks its tool"
+	@echo "               is skipped and named (Debian: apt-get install strace faketime openssl mount util-linux systemd)"
 	@echo "make faults-http  each request of a batch with each fault that its provider can have, most of an hour"
 	@echo "make fuzz      FUZZ=1000000 broken texts for everything that reads what others wrote"
 	@echo "make power     the power lost at CUTS=1000 moments of the repositories' real writes: nothing acknowledged lost"
-	@echo "make year      DAYS=252 simulated trading days in one process: nothing grows that should not"
+	@echo "make year      DAYS=252 simulated trading days in one process: events met and treated rightly, nothing grows"
 	@echo "make mutants   errors planted in parsing, event move, earnings moves and resuming: how many the tests find"
 	@echo "make trial     a newcomer's first hour: the lines of README and DEPLOYMENT typed into a clean copy"
 	@echo "make format    put the code into its form"
@@ -93,7 +94,7 @@ kill: .venv/dev
 	@$(BIN)/python -m tests.kill --kills $(KILLS)
 
 faults: .venv/dev
-	@RUN_PRIVILEGED=1 $(BIN)/python -m pytest tests/faults
+	@RUN_PRIVILEGED=1 $(BIN)/python -m pytest tests/faults -rs
 
 faults-http: .venv/dev
 	@HTTP_FAULT_PAIRS=all $(BIN)/python -m pytest tests/faults/test_http_loop.py
