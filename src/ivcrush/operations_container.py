@@ -9,18 +9,16 @@ import os
 import threading
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ivcrush.application.services.scoring import Scoring
 from ivcrush.at_rest import AtRest
 from ivcrush.config.settings import AppSettings
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.health import QuotaState
 from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.domain.operations import CacheCleaning, CacheFacts, CacheState, DatabaseFacts, RunRecord
-from ivcrush.domain.score import Score, ScoreQuestion
 from ivcrush.infrastructure.cache.maintenance import clean_cache, clear_cache, count_replies
 from ivcrush.infrastructure.database.backup import Restored, back_up, restore
-from ivcrush.infrastructure.database.connection import Database
 from ivcrush.infrastructure.database.examination import examine_database, require_sound
 from ivcrush.infrastructure.database.init_schema import init_database
 from ivcrush.infrastructure.database.repositories.analysis_repository import AnalysisRepository
@@ -29,6 +27,9 @@ from ivcrush.infrastructure.database.repositories.prices_repository import Price
 from ivcrush.infrastructure.database.repositories.runs_repository import RunsRepository
 from ivcrush.infrastructure.run_lock import RunLock
 from ivcrush.utils.timezone import Clock
+
+if TYPE_CHECKING:
+    from ivcrush.domain.score import Score, ScoreQuestion
 
 
 class OperationsContainer:
@@ -137,11 +138,12 @@ class OperationsContainer:
         """The last runs over many companies. Errors: DBERROR."""
         return self._at_rest.read(lambda database: RunsRepository(database).last(limit))
 
-    def score(self, question: ScoreQuestion, now: datetime) -> Result[Score]:
+    def score(self, question: "ScoreQuestion", now: datetime) -> "Result[Score]":
         """Kept analyses against the moves measured by that moment. Errors: DBERROR."""
+        from ivcrush.application.services.scoring import Scoring  # knows parts that no other command loads
 
-        def score(database: Database) -> Result[Score]:
-            stores = AnalysisRepository(database), PricesRepository(database), EarningsRepository(database)
-            return Scoring(*stores).score(question, now)
-
-        return self._at_rest.read(score)
+        return self._at_rest.read(
+            lambda database: Scoring(
+                AnalysisRepository(database), PricesRepository(database), EarningsRepository(database)
+            ).score(question, now)
+        )

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -18,12 +19,15 @@ from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.domain.score import ScoredReport
 from ivcrush.infrastructure.database.init_schema import init_database
 from simulated_market import SimulatedMarket, World
-from tests.integration.conftest import AS_OF, Desk, Finished
+from tests.conftest import PROJECT
+from tests.integration.conftest import Desk, Finished
 from tests.unit.metrics.statements import world
+from tests.unit.test_metrics_document import keys
 
 LATER = datetime(
     2026, 6, 5, 15, 45, tzinfo=NEW_YORK
 )  # three weeks on: every report of the first days has been answered
+PLENTY = {"ALPHA_VANTAGE_PER_DAY": "1000"}
 ANALYSIS = """INSERT INTO analysis_log (number, run_id, ticker, report_date, as_of, saved_at, document, snapshot)
     VALUES (?, 'run', ?, ?, ?, ?, ?, x'00')"""
 MISSING = "INSERT INTO historical_moves (ticker, report_date, timing, flags, reason) VALUES (?, ?, 'BMO', '[]', 'x')"
@@ -87,37 +91,56 @@ def _analysis_row(report: ScoredReport) -> tuple[object, ...]:
 
 
 def test_what_was_analysed_before_the_report_is_held_against_what_came(desk: Desk) -> None:
-    begun = desk.run("analyze", "AAPL", "MSFT", "--format", "json")
-    assert begun.code == 0
+    later = desk.market.world.at(LATER)
+    tickers = [ticker for ticker in later.tickers if _answered(desk.market.world, ticker)][:26]
+    begun = desk.run("analyze-batch", "--tickers", ",".join(tickers), "--format", "json", **PLENTY)
+    assert begun.code == 3, begun.err  # of two there is too little history for a ratio
     analysed = {each["ticker"]: each for each in json.loads(begun.out)["analyses"]}
     waiting = told(desk)
-    assert waiting["to_backfill"] == ["AAPL", "MSFT"]
-    assert waiting["scored"] == []
-    assert "to measure: ivcrush backfill AAPL MSFT" in score(desk).out
+    assert (waiting["to_backfill"], waiting["scored"]) == (sorted(tickers), [])
+    assert f"to measure: ivcrush backfill {' '.join(sorted(tickers)[:20])} and 6 more" in score(desk).out
 
-    later = World(7, AS_OF, size=60).at(LATER)
     with SimulatedMarket(later) as market:
         urls = {"TRADIER_BASE_URL": market.tradier_base_url, "ALPHA_VANTAGE_BASE_URL": market.alpha_vantage_base_url}
-        ran = desk.run("backfill", "AAPL", "MSFT", "--as-of", LATER.isoformat(), as_of=False, **urls)
+        ran = desk.run("backfill", *tickers, "--as-of", LATER.isoformat(), as_of=False, **urls, **PLENTY)
         assert ran.code == 0, ran.err
 
     document = told(desk)
-    assert document["to_backfill"] == []
-    scored = document["scored"]
+    scored, unscored, level = document["scored"], document["unscored"], document["level"]
     assert isinstance(scored, list)
-    assert [each["ticker"] for each in scored] == ["AAPL", "MSFT"]
+    assert isinstance(unscored, list)
+    assert isinstance(level, dict)
+    assert [(each["ticker"], each["detail"]) for each in unscored] == [("T", "session of the report unknown")]
+    assert [each["ticker"] for each in scored] == sorted({*tickers} - {"T"})
+    moves = {each["ticker"]: later.truth(each["ticker"]).past_moves[0] for each in scored}
     for each in scored:
-        said, came = analysed[each["ticker"]], later.truth(each["ticker"]).past_moves[0]
+        said, came = analysed[each["ticker"]], moves[each["ticker"]]
         assert each["earnings_date"] == each["stated_date"] == said["earnings"]["date"] == str(came.earnings_date)
         assert each["reaction_session"] == str(came.reaction_session)
         assert each["close_to_close_pct"] == pytest.approx(came.close_to_close_pct, abs=0.02)  # bars are in cents
         assert each["event_move_pct"] == said["implied_move"]["event_move_pct"]
-        assert each["inside_probability"] == said["vrp"]["inside_probability"]
+        assert each["inside_probability"] == said["vrp"].get("inside_probability")
         assert each["cost_pct"] == said["execution"]["cost_pct"]
         premium = each["event_move_pct"] - abs(each["close_to_close_pct"])
         assert each["premium_pct"] == pytest.approx(premium, abs=2e-4)
         assert each["after_costs_pct"] == pytest.approx(premium - each["cost_pct"], abs=2e-4)
+    implied = sum(analysed[ticker]["implied_move"]["event_move_pct"] for ticker in moves)
+    realised = sum(abs(came.close_to_close_pct) for came in moves.values())
+    assert level["ratio"]["value"] == pytest.approx(implied / realised, rel=1e-3)
+
+
+def _answered(before: World, ticker: str) -> bool:
+    """Whether the company's report was answered by `LATER`, some days ago."""
+    report = before.upcoming(ticker)
+    return report is not None and report.reaction_session < LATER.date() - timedelta(3)
+
+
+def test_of_a_few_reports_it_concludes_nothing(desk: Desk) -> None:
+    keep(kept(desk), world(21, 21, implied_over_true=3.0, seed=10))
     assert "nothing can be concluded: 22 reports in 8 sessions are needed" in score(desk).out
+    level = told(desk)["level"]
+    assert isinstance(level, dict)
+    assert (level["ratio"]["interval_90"], level["ratio"]["finding"]) == (None, "too_few")
 
 
 def test_a_world_that_states_the_truth_is_found_calibrated(desk: Desk) -> None:
@@ -164,6 +187,20 @@ def test_companies_and_a_first_date_choose_the_analyses(desk: Desk) -> None:
         if each.statement.ticker in ("AD", "AE") and each.move.report_date == last
     }
     assert "no such analysis is kept" in score(desk, "--since", (last + timedelta(1)).isoformat(), code=1).err
+
+
+def test_every_figure_is_explained_where_the_numbers_are(desk: Desk) -> None:
+    reports = world(100, 50, implied_over_true=1.0, seed=19)
+    path = kept(desk)
+    keep(path, reports)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM historical_moves WHERE ticker = 'AA'")
+    text = (PROJECT / "docs/metrics.md").read_text()
+    figures = {name for name in keys(told(desk)) if not name.startswith(("scored[].", "unscored[].", "inside.bins[]."))}
+    reasons = {name for name in figures if name.startswith("analyses.")} - {"analyses.total", "analyses.scored"}
+    names = {re.sub(r"\.(value|interval_90|finding)$", "", name) for name in figures - reasons}
+    names |= {name.removeprefix("analyses.") for name in reasons}
+    assert {name for name in names if f"`{name}`" not in text} == set()
 
 
 def test_in_csv_each_scored_report_is_a_row(desk: Desk) -> None:

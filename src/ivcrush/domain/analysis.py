@@ -5,9 +5,9 @@ computed is an `Err` in its place, never a block of zeros. `_pct` is percent; mo
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
-from ivcrush.domain.enums import ExecutionTier, MoveMeasure, Recommendation, SkewDirection, Trend
+from ivcrush.domain.enums import ExecutionTier, MoveMeasure, Recommendation, SkewDirection, Timing, Trend
 from ivcrush.domain.errors import AppError, Result
 from ivcrush.domain.types import HistoricalMove, MarketSnapshot, MissingMove, Ticker
 
@@ -203,6 +203,38 @@ class TickerAnalysis:
     def ticker(self) -> Ticker:
         """Whose report this is."""
         return self.snapshot.request.ticker
+
+
+@dataclass(frozen=True, slots=True)
+class StatedRatio:
+    """What an analysis said of richness: the point ratio, the shrunk one, P(|move| <= straddle)."""
+
+    ratio: float
+    shrunk_ratio: float
+    inside_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a kept analysis said, as far as it can be right or wrong.
+
+    `cost_pct` is what its quotes asked for selling the straddle and buying it back, None where they could not be
+    traded; `stated` is None where there was too little history for a ratio.
+    """
+
+    number: int
+    ticker: Ticker
+    report_date: date
+    timing: Timing
+    as_of: datetime
+    simulated: bool
+    expiration: date
+    event_move_pct: float
+    straddle_pct: float
+    cost_pct: float | None
+    stated: StatedRatio | None
+    recommendation: Recommendation
+    tradeable: bool
 
 
 @dataclass(frozen=True, slots=True)

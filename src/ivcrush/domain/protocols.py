@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
-from ivcrush.domain.analysis import TickerAnalysis
+from ivcrush.domain.analysis import Statement, TickerAnalysis
 from ivcrush.domain.enums import ReportSource
 from ivcrush.domain.errors import AppError, Result
 from ivcrush.domain.market_calendar import SessionDay
-from ivcrush.domain.score import Statement
 from ivcrush.domain.types import (
     BatchRun,
     CalendarListing,

@@ -1,46 +1,14 @@
-"""Kept analyses held against what came: what each said, which move answered it, and how right all of them were.
+"""Kept analyses held against what came: which move answered each, why none did, and how right all of them were.
 
 Values only; how they are found and computed stands in `application`. `_pct` is percent, moves are of the stock's price.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
-from ivcrush.domain.analysis import Interval
-from ivcrush.domain.enums import Finding, Recommendation, Timing, Unscored
+from ivcrush.domain.analysis import Interval, Statement
+from ivcrush.domain.enums import Finding, Timing, Unscored
 from ivcrush.domain.types import HistoricalMove, Ticker
-
-
-@dataclass(frozen=True, slots=True)
-class StatedRatio:
-    """What an analysis said of richness: the point ratio, the shrunk one, P(|move| <= straddle)."""
-
-    ratio: float
-    shrunk_ratio: float
-    inside_probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What a kept analysis said, as far as it can be right or wrong.
-
-    `cost_pct` is what its quotes asked for selling the straddle and buying it back, None where they could not be
-    traded; `stated` is None where there was too little history for a ratio.
-    """
-
-    number: int
-    ticker: Ticker
-    report_date: date
-    timing: Timing
-    as_of: datetime
-    simulated: bool
-    expiration: date
-    event_move_pct: float
-    straddle_pct: float
-    cost_pct: float | None
-    stated: StatedRatio | None
-    recommendation: Recommendation
-    tradeable: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from math import erf, exp, pi, sqrt
 
 import numpy as np
 
+from ivcrush.domain.analysis import StatedRatio, Statement
 from ivcrush.domain.enums import Recommendation, Timing
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
-from ivcrush.domain.score import ScoredReport, StatedRatio, Statement
+from ivcrush.domain.score import ScoredReport
 from ivcrush.domain.types import HistoricalMove, Ticker
 
 WEDNESDAY = date(2026, 5, 20)

@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 
 from ivcrush.application.metrics.report_pairs import CompanyRecord, pair_reports
+from ivcrush.domain.analysis import Statement
 from ivcrush.domain.enums import DateStatus, ReportSource, Timing, Unscored
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
-from ivcrush.domain.score import ScoredReport, Statement, UnscoredStatement
+from ivcrush.domain.score import ScoredReport, UnscoredStatement
 from ivcrush.domain.types import HistoricalMove, MissingMove, ScheduledReport, Ticker
 from tests.unit.metrics.statements import FRIDAY, IBM, THURSDAY, WEDNESDAY, move
 

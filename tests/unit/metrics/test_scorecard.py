@@ -7,8 +7,9 @@ from math import log, sqrt
 import pytest
 
 from ivcrush.application.metrics.scorecard import score_reports
+from ivcrush.domain.analysis import StatedRatio
 from ivcrush.domain.enums import Finding, Recommendation
-from ivcrush.domain.score import Estimate, GroupScore, ScoredReport, StatedRatio
+from ivcrush.domain.score import Estimate, GroupScore, ScoredReport
 from ivcrush.domain.types import Ticker
 from tests.unit.metrics.statements import IBM, THURSDAY, WEDNESDAY, move, world
 

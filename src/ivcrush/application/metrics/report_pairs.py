@@ -12,9 +12,10 @@ from datetime import date, datetime
 from typing import Protocol, TypeVar
 
 from ivcrush.application.metrics.session_clock import reaction_has_begun, reaction_session
+from ivcrush.domain.analysis import Statement
 from ivcrush.domain.enums import Timing, Unscored
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
-from ivcrush.domain.score import ScoredReport, Statement, UnscoredStatement
+from ivcrush.domain.score import ScoredReport, UnscoredStatement
 from ivcrush.domain.types import SAME_REPORT, HistoricalMove, MissingMove, ScheduledReport
 
 

@@ -19,6 +19,7 @@ from ivcrush.application.metrics.scoring import (
     rank_correlation,
     transformed,
 )
+from ivcrush.domain.analysis import StatedRatio
 from ivcrush.domain.enums import Recommendation
 from ivcrush.domain.score import (
     CalibrationBin,
@@ -28,7 +29,6 @@ from ivcrush.domain.score import (
     RichnessScore,
     Scorecard,
     ScoredReport,
-    StatedRatio,
 )
 from ivcrush.domain.types import FloatArray
 

@@ -9,11 +9,12 @@ from datetime import date, datetime, timedelta
 
 from ivcrush.application.metrics.report_pairs import CompanyRecord, pair_reports
 from ivcrush.application.metrics.scorecard import score_reports
+from ivcrush.domain.analysis import Statement
 from ivcrush.domain.enums import Unscored
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import AnalysisStore, EarningsStore, PriceStore
-from ivcrush.domain.score import Score, ScoredReport, ScoreQuestion, Statement, UnscoredStatement
+from ivcrush.domain.score import Score, ScoredReport, ScoreQuestion, UnscoredStatement
 from ivcrush.domain.types import SAME_REPORT, Ticker
 
 

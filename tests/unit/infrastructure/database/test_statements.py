@@ -7,11 +7,10 @@ import msgspec
 import pytest
 
 from ivcrush.application.documents import analysis_document
-from ivcrush.domain.analysis import ExecutionQuality, TickerAnalysis, VrpResult
+from ivcrush.domain.analysis import ExecutionQuality, StatedRatio, Statement, TickerAnalysis, VrpResult
 from ivcrush.domain.enums import ExecutionTier, Recommendation, Timing
 from ivcrush.domain.errors import Err, Ok
 from ivcrush.domain.market_calendar import NEW_YORK
-from ivcrush.domain.score import StatedRatio, Statement
 from ivcrush.domain.types import Ticker
 from ivcrush.infrastructure.database.connection import Database
 from ivcrush.infrastructure.database.repositories.analysis_repository import AnalysisRepository

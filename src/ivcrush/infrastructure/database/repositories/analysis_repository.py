@@ -10,10 +10,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ivcrush.domain.analysis import TickerAnalysis
+from ivcrush.domain.analysis import StatedRatio, Statement, TickerAnalysis
 from ivcrush.domain.enums import Recommendation, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Result, err
-from ivcrush.domain.score import StatedRatio, Statement
 from ivcrush.domain.types import MarketSnapshot, Ticker
 from ivcrush.infrastructure.database.connection import Database, Row
 from ivcrush.infrastructure.database.moments import parse_utc_text, utc_text
