@@ -139,7 +139,8 @@ class Connection(asyncio.Protocol):
             case Conduct.RESET_IN_BODY:
                 await self._send_then_reset(head + body[: len(body) // 2])
             case Conduct.TRUNCATE:
-                self._write(head + body[: len(body) // 2])
+                # Cut at the end of a line, a table would be a whole table, which nobody could tell.
+                self._write(head + body[: len(body) // 2].removesuffix(b"\n"))
             case Conduct.DRIP:
                 await self._drip(head + body)
             case Conduct.DRIP_BODY:
