@@ -54,7 +54,7 @@ def world(reports: int, companies: int, *, implied_over_true: float, seed: int) 
         implied = ratio * sigma * sqrt(2 / pi)
         said = replace(
             IBM,
-            number=number,
+            number=number + 1,
             ticker=company(number % companies),
             report_date=session,
             timing=Timing.BMO,

@@ -95,6 +95,17 @@ def test_companies_and_dates_are_chosen_and_the_order_is_that_of_keeping(databas
     assert said(database, Ticker("MSFT")) == []
 
 
+def test_more_than_a_query_reads_come_all_and_in_order(database: Database) -> None:
+    keep(database, ibm_analysis())
+    copy = """INSERT INTO analysis_log (run_id, ticker, report_date, as_of, saved_at, document, snapshot)
+        SELECT run_id, ticker, report_date, as_of, saved_at, document, x'00' FROM analysis_log WHERE number = 1"""
+    written = database.write(lambda connection: [connection.execute(copy) for _ in range(10_000)])
+    assert isinstance(written, Ok)
+    found = AnalysisRepository(database).statements((), None)
+    assert isinstance(found, Ok)
+    assert [each.number for each in found.value] == list(range(1, 10_002))
+
+
 @pytest.mark.parametrize(
     "document",
     [b"no JSON", b"\xff\x00", b"{}", b"[]", msgspec.json.encode({"implied_move": {"event_move_pct": 0.0}})],

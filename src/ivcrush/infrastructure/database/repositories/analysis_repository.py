@@ -12,7 +12,7 @@ import msgspec
 
 from ivcrush.domain.analysis import StatedRatio, Statement, TickerAnalysis
 from ivcrush.domain.enums import Recommendation, Timing
-from ivcrush.domain.errors import Err, ErrorCode, Result, err
+from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.types import MarketSnapshot, Ticker
 from ivcrush.infrastructure.database.connection import Database, Row
 from ivcrush.infrastructure.database.moments import parse_utc_text, utc_text
@@ -26,8 +26,9 @@ _STATEMENTS: Final = """SELECT number, ticker, report_date, as_of, iif(json_vali
         '$.implied_move.straddle_pct', '$.execution.cost_pct', '$.vrp.ratio', '$.vrp.shrunk_ratio',
         '$.vrp.inside_probability', '$.recommendation', '$.tradeable'), 'no JSON')
     FROM (SELECT number, ticker, report_date, as_of, CAST(document AS TEXT) AS text FROM analysis_log
-        WHERE report_date >= ?1 AND (?2 = '[]' OR ticker IN (SELECT value FROM json_each(?2))))
-    ORDER BY number"""
+        WHERE report_date >= ?1 AND (?2 = '[]' OR ticker IN (SELECT value FROM json_each(?2))) AND number > ?3
+        ORDER BY number LIMIT ?4) ORDER BY number"""
+_PIECE: Final = 5_000  # analyses a query: a good quarter of a second on a cached file
 
 
 class _Said(NamedTuple):
@@ -72,7 +73,15 @@ class AnalysisRepository:
         Errors: DBERROR, also for a document that cannot be read.
         """
         asked = ("" if since is None else since.isoformat(), msgspec.json.encode(tickers).decode())
-        return self._database.rows(_STATEMENTS, asked, _parse_statement)
+        read: list[Statement] = []
+        while True:
+            last = read[-1].number if read else 0
+            piece = self._database.rows(_STATEMENTS, (*asked, last, _PIECE), _parse_statement)
+            if isinstance(piece, Err):
+                return piece
+            read += piece.value
+            if len(piece.value) < _PIECE:
+                return Ok(tuple(read))
 
 
 def analysis_row(analysis: TickerAnalysis, document: bytes, run_id: str, saved_at: datetime) -> tuple[str | bytes, ...]:
