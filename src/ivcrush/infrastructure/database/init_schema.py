@@ -75,21 +75,21 @@ def _create(path: Path, busy_timeout_s: float) -> None:
 
 
 def _open(path: Path, busy_timeout_s: float) -> Result[Database]:
-    try:
-        refusal = _recognise(path, busy_timeout_s)
-        if refusal is not None:
-            return refusal
-        connection = connect(path, busy_timeout_s)
-    except sqlite3.DatabaseError as error:
-        return storage_failure(error, path)
     gate = WriteGate(path, busy_timeout_s)
     try:
-        refusal = _identify(connection, path, gate)
+        refusal = recognise(path, busy_timeout_s)
+        if refusal is not None:
+            return refusal
+        connection = _connected(path, busy_timeout_s, gate)
+    except sqlite3.DatabaseError as error:
+        return storage_failure(error, path)
+    except OSError as error:
+        return file_failure(error, path)
+    try:
+        refusal = refuse_incomplete(connection, path)
         size_bytes = connection.execute(_SIZE).fetchone()[0]
     except sqlite3.DatabaseError as error:
         refusal = storage_failure(error, path)
-    except OSError as error:
-        refusal = file_failure(error, path)
     if refusal is not None:
         connection.close()
         return refusal
@@ -102,8 +102,8 @@ def _open(path: Path, busy_timeout_s: float) -> Result[Database]:
     return Ok(database)
 
 
-def _recognise(path: Path, busy_timeout_s: float) -> Err | None:
-    """Whether the file, its -wal included, is another's. Raises sqlite3.DatabaseError.
+def recognise(path: Path, busy_timeout_s: float) -> Err | None:
+    """Why this program cannot work with a file, its logs included, None where it can. Raises sqlite3.DatabaseError.
 
     Read only: the last connection that may write plays the -wal into the file as it closes, and a -wal that somebody
     copied beside our file would replace our pages in the moment in which we refuse it.
@@ -120,11 +120,20 @@ def _recognise(path: Path, busy_timeout_s: float) -> Err | None:
         return refuse_foreign(connection, path)
 
 
-def _identify(connection: sqlite3.Connection, path: Path, gate: WriteGate) -> Err | None:
-    """Migrate where the file is old; why it cannot serve. Raises sqlite3.DatabaseError, OSError (the gate's file)."""
+def _connected(path: Path, busy_timeout_s: float, gate: WriteGate) -> sqlite3.Connection:
+    """A connection to a file migrated where it was old. Raises sqlite3.DatabaseError, OSError (the gate's file).
+
+    Opened inside the gate: a restore holds it while it exchanges the files, and whoever had opened the former one
+    before would write its pages into the log of the fresh one.
+    """
     with gate:
-        _make_ready_to_write(connection)
-    return refuse_incomplete(connection, path)
+        connection = connect(path, busy_timeout_s)
+        try:
+            _make_ready_to_write(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
 
 
 def refuse_foreign(connection: sqlite3.Connection, path: Path) -> Err | None:

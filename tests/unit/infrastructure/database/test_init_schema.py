@@ -7,7 +7,10 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from ivcrush.infrastructure.database import init_schema
 from ivcrush.infrastructure.database.connection import Database
 from ivcrush.infrastructure.database.init_schema import init_database
 from ivcrush.infrastructure.database.migrations import APPLICATION_ID, MIGRATIONS, migrate
+from ivcrush.infrastructure.database.write_gate import WriteGate
 
 
 def refusal(result: object) -> AppError:
@@ -76,6 +80,39 @@ def test_a_rollback_journal_that_a_power_loss_left_is_played_back(database_path:
     assert again.value.rows("SELECT count(*) FROM calendar_refreshes", (), lambda row: row[0]) == Ok((0,))
     again.value.close()
     assert pragma(cut, "journal_mode") == "wal"
+
+
+def test_who_waits_while_a_database_is_restored_works_on_the_restored_one(database_path: Path, tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh" / "ivcrush.db"
+    for path, ticker in ((database_path, "OLD"), (fresh, "NEW")):
+        opened = init_database(path)
+        assert isinstance(opened, Ok)
+        opened.value.write(
+            lambda connection, name=ticker: connection.execute(
+                "INSERT INTO ticker_metadata (ticker, last_backfill) VALUES (?, 'x')", (name,)
+            )
+        )
+        opened.value.close()
+    with ThreadPoolExecutor() as pool:
+        with WriteGate(database_path, 0.0):
+            waiting = pool.submit(init_database, database_path, busy_timeout_s=30.0)
+            while open_files().count(f"{database_path}.gate") < 2:
+                time.sleep(0.001)
+            assert str(database_path) not in open_files()
+            fresh.replace(database_path)
+        opened = waiting.result()
+    assert isinstance(opened, Ok)
+    assert opened.value.rows("SELECT ticker FROM ticker_metadata", (), lambda row: row[0]) == Ok(("NEW",))
+    opened.value.close()
+
+
+def open_files() -> list[str]:
+    """The names of the files that this process has open."""
+    names = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            names.append(str(each.readlink()))
+    return names
 
 
 def test_a_schema_whose_damage_is_no_text_is_told_as_damage(database_path: Path) -> None:
