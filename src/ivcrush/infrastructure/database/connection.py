@@ -51,15 +51,21 @@ def connect(path: Path, busy_timeout_s: float, mode: str = "rw") -> sqlite3.Conn
 
 
 def connect_for_reading_only(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
-    """The same in mode `ro`, also where the directory cannot be written. Raises sqlite3.DatabaseError."""
+    """The same in mode `ro`, also where the directory cannot be written.
+
+    Raises sqlite3.DatabaseError, with the code SQLITE_READONLY_ROLLBACK where half a change is to be taken back first.
+    """
     try:
         connection = connect(path, busy_timeout_s, "ro")
     except sqlite3.DatabaseError as error:
         log = path.with_name(path.name + "-wal")
-        if error.sqlite_errorcode & 0xFF not in _OPENING or (log.exists() and log.stat().st_size > 0):
+        half_changed = error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK
+        newer = log.exists() and log.stat().st_size > 0
+        if error.sqlite_errorcode & 0xFF not in _OPENING or half_changed or newer:
             raise
-        # WAL wants to make its -shm file beside the database. Where it cannot, and no -wal holds newer pages, nobody
-        # can be writing, and the file may be read as it stands.
+        # WAL wants to make its -shm file beside the database; where it cannot, and there is none, nobody has the
+        # database open. Without newer pages in a -wal the file may then be read as it stands: it is its owner's alone,
+        # and an owner who cannot write there reads through a read-only mount, or a backup.
         return connect(path, busy_timeout_s, "ro&immutable=1")
     return connection
 

@@ -14,12 +14,14 @@ from typing import Final
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.infrastructure.database.connection import Database, connect, connect_for_reading_only, give_up_when
 from ivcrush.infrastructure.database.failures import file_failure, storage_failure, unusable
-from ivcrush.infrastructure.database.init_schema import refuse_by_size, refuse_foreign, refuse_incomplete
+from ivcrush.infrastructure.database.init_schema import recognise, refuse_by_size, refuse_foreign, refuse_incomplete
 from ivcrush.infrastructure.database.migrations import MIGRATIONS, schema_version
 from ivcrush.infrastructure.database.write_gate import WriteGate
 from ivcrush.infrastructure.disk import peculiarities
 
-OLDER_SCHEMA: Final = "older_schema"  # the context `reason` of what the next run puts right by itself
+# The context `reason` of what the next run puts right by itself.
+OLDER_SCHEMA: Final = "older_schema"
+HALF_CHANGED: Final = "half_changed"
 # The first version without the WAL-reset bug, which two writing processes can meet (docs/decisions/0004).
 _FIXED_SQLITE: Final = (3, 51, 3)
 _LOCK_WAIT_S: Final = 1.0
@@ -83,7 +85,8 @@ def _connected(path: Path) -> Result[sqlite3.Connection]:
     try:
         connection = connect_for_reading_only(path, _LOCK_WAIT_S)
     except sqlite3.DatabaseError as error:
-        return storage_failure(error, path)
+        cut = error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK
+        return _half_changed(path) if cut else storage_failure(error, path)
     try:
         refusal = refuse_foreign(connection, path)
     except sqlite3.DatabaseError as error:
@@ -92,6 +95,15 @@ def _connected(path: Path) -> Result[sqlite3.Connection]:
         connection.close()
         return refusal
     return Ok(connection)
+
+
+def _half_changed(path: Path) -> Err:
+    try:
+        refusal = recognise(path, _LOCK_WAIT_S)
+    except sqlite3.DatabaseError as error:
+        refusal = storage_failure(error, path)
+    need = "the next run takes it back"
+    return unusable(path, "a change was cut half way", need, HALF_CHANGED) if refusal is None else refusal
 
 
 def _refuse_older(connection: sqlite3.Connection, path: Path) -> Err | None:

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from ivcrush.domain.errors import Ok
+from ivcrush.domain.errors import Err, Ok
 from ivcrush.infrastructure.database.backup import back_up, restore
 from ivcrush.infrastructure.database.init_schema import init_database
 
@@ -43,6 +43,19 @@ def cut_in_a_change(path: Path, folder: Path) -> None:
         connection.execute("DELETE FROM calendar_refreshes")
         for suffix in ("", "-journal"):
             shutil.copyfile(f"{whole}{suffix}", f"{path}{suffix}")
+
+
+def test_half_a_change_is_not_backed_up(tmp_path: Path) -> None:
+    path, copy = tmp_path / "ivcrush.db", tmp_path / "copy.db"
+    made(path, 2000)
+    cut_in_a_change(path, tmp_path)
+    refused = back_up(path, copy, interrupted=never)
+    assert isinstance(refused, Err)
+    assert "a change was cut half way; the next run takes it back" in refused.error.message
+    assert not copy.exists()
+    made(path, 0)
+    assert isinstance(back_up(path, copy, interrupted=never), Ok)
+    assert counted(copy) == 2000
 
 
 def test_a_journal_left_by_the_former_database_is_set_aside_and_not_played_back(tmp_path: Path) -> None:
