@@ -55,13 +55,11 @@ def _counted(document: Document) -> Iterator[str]:
     assert isinstance(tickers, list)
     if tickers:
         more = f" and {len(tickers) - _MOST_TICKERS} more" if len(tickers) > _MOST_TICKERS else ""
-        yield f"  to measure: ivcrush backfill {' '.join(map(str, tickers[:_MOST_TICKERS]))}{more}"
+        yield printable(f"  to measure: ivcrush backfill {' '.join(map(str, tickers[:_MOST_TICKERS]))}{more}", 400)
     if moved := sum(report["moved"] is True for report in rows(document, "scored")):
         yield f"  {moved} of the scored came on another date or in another session than the analysis had"
     yield f"{document['reports']} reports of {document['companies']} companies in {document['sessions']} sessions"
-    if _number(document["reports"]) < _number(needed["reports"]) or _number(document["sessions"]) < _number(
-        needed["sessions"]
-    ):
+    if any(_number(document[name]) < _number(least) for name, least in needed.items()):
         yield f"nothing can be concluded: {needed['reports']} reports in {needed['sessions']} sessions are needed"
 
 
