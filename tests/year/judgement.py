@@ -213,13 +213,15 @@ class Judge:
         measured = [day for day, _, _ in _moves(evening.database).get(move.ticker, []) if day == move.new]
         if measured:
             self._count(move, "measured", "moved report measured")
-        if since == SESSIONS_TO_MEASURE and not measured:
+        if since == SESSIONS_TO_MEASURE and not measured and (move, "learned") in self._passed:
             yield f"{move.ticker}: its report of {move.new}, moved from {move.old}, is not measured"
 
     def _told(self, evening: Evening, move: MovedReport) -> Iterator[str]:
         """From the first calendar that says so: the old date is kept as history, and nowhere analysed."""
         current, given_up = _dates(evening.database, move.ticker)
-        if evening.day <= move.new and evening.scan.has_todays_calendar and move.new not in current:
+        coming = evening.world.upcoming(move.ticker)
+        named = coming is not None and coming.day == move.new and evening.scan.has_todays_calendar
+        if named and move.new not in current:
             yield f"{move.ticker}: today's calendar moved its report to {move.new} and {current} stand"
         if move.new not in current:
             return

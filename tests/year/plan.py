@@ -119,7 +119,7 @@ class _Draft:
     def _plain(self, ticker: str) -> bool:
         company = self.world.listing(ticker).company
         priced = company.reports and company.has_weeklies and company.spot >= _LEAST_SPOT
-        return priced and company.timing is not Timing.DMH and company.split is None
+        return priced and company.timing is not Timing.DMH and company.split is None and "." not in ticker
 
     def _split(self, ticker: str, turn: int) -> None:
         """On a report's reaction session, with or without Tradier's history the day after, or between reports."""
