@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ivcrush.application.metrics.report_pairs import CompanyRecord, pair_reports
 from ivcrush.domain.analysis import Statement
@@ -73,6 +75,36 @@ def test_quarters_are_kept_apart_and_come_in_order() -> None:
     scored, unscored = paired(IBM, before, record=measured(move(), winter))
     assert scored == (ScoredReport(before, winter), ScoredReport(IBM, move()))
     assert unscored == ()
+
+
+_DAYS = st.dates(date(2026, 4, 1), date(2026, 7, 31))
+_MOMENTS = st.datetimes(datetime(2026, 3, 1), datetime(2026, 9, 1), timezones=st.just(NEW_YORK))  # noqa: DTZ001
+
+
+@given(
+    made=st.lists(st.tuples(_DAYS, _MOMENTS, st.sampled_from(Timing)), max_size=12),
+    moves=st.lists(_DAYS.filter(MarketCalendar().is_session), unique=True, max_size=4),
+    missing=st.lists(_DAYS, max_size=2),
+    now=_MOMENTS,
+)
+def test_whatever_is_kept_every_analysis_has_one_place_and_every_report_one_analysis(
+    made: list[tuple[date, datetime, Timing]], moves: list[date], missing: list[date], now: datetime
+) -> None:
+    statements = [
+        replace(IBM, number=number, report_date=day, as_of=at, timing=timing, expiration=day + timedelta(9))
+        for number, (day, at, timing) in enumerate(made)
+    ]
+    record = CompanyRecord(
+        tuple(move(day, Timing.BMO, day) for day in moves),
+        tuple(MissingMove(day, Timing.UNKNOWN, "session of the report unknown") for day in missing),
+        (),
+    )
+    scored, _ = paired(*statements, record=record, now=now)
+    answered = [each.move.report_date for each in scored]
+    assert answered == sorted(set(answered))
+    for each in scored:
+        assert each.statement.as_of < MarketCalendar().opens_at(each.move.reaction_session)
+        assert each.statement.expiration >= each.move.reaction_session
 
 
 class TestMovedReports:
