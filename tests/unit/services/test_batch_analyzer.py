@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -110,7 +111,12 @@ async def test_a_stopped_run_is_taken_up_by_the_same_command_under_its_own_numbe
     assert again.run_id == first.run_id == "run-1"
     assert codes(again) == ["done"] * 6
     assert [row.resumed for row in again.rows] == [True, True, False, False, False, False]
-    assert again.rows[0].answer == first.rows[0].answer
+    (kept, anew), made = (again.rows[0].answer, again.rows[2].answer), first.rows[0].answer
+    assert isinstance(kept, Ok)
+    assert isinstance(made, Ok)
+    assert isinstance(anew, Ok)
+    assert kept.value == replace(made.value, age_s=0.0)  # the clock stands still here
+    assert anew.value.age_s is None
     assert desk.asked("/options/expirations") - before == 4
     assert stored(desk, "SELECT count(*), count(DISTINCT ticker) FROM analysis_log") == [(6, 6)]
     assert stored(desk, "SELECT run_id, complete FROM batch_runs") == [("run-1", 1)]
@@ -143,23 +149,27 @@ async def cut_run(desk: Desk, rows: Sequence[BatchRow], done: int) -> None:
     ("changed", "resumed"),
     [
         ({}, [True, True, False, False]),
+        ({"later": timedelta(minutes=12)}, [True, True, False, False]),
         ({"fresh": True}, [False] * 4),
         ({"later": KEPT_FOR + timedelta(seconds=1)}, [False] * 4),
         ({"TERM_STRUCTURE_DEPTH": "2"}, [False] * 4),
         ({"VRP_MARGINAL": "1.3"}, [False] * 4),
     ],
-    ids=["the same", "--fresh", "too late", "another depth", "another threshold"],
+    ids=["the same", "twelve minutes old", "--fresh", "too late", "another depth", "another threshold"],
 )
 async def test_only_young_rows_of_the_same_question_are_taken_over(
     desk: Desk, changed: dict[str, object], resumed: list[bool]
 ) -> None:
     rows = rows_of(desk, 4)
     await cut_run(desk, rows, done=2)
-    later, fresh = changed.pop("later", timedelta(0)), bool(changed.pop("fresh", False))
+    settings = dict(changed)  # the parameters are those of a second run in this process, too
+    later, fresh = settings.pop("later", timedelta(0)), bool(settings.pop("fresh", False))
     assert isinstance(later, timedelta)
-    run = desk.run(now=FRIDAY_AFTERNOON + later, **changed)  # type: ignore[arg-type]
+    run = desk.run(now=FRIDAY_AFTERNOON + later, **settings)  # type: ignore[arg-type]
     again = await finished(run, rows, run_id="run-2", fresh=fresh)
     assert [row.resumed for row in again.rows] == resumed
+    answers = [row.answer.value for row in again.rows if isinstance(row.answer, Ok)]
+    assert [found.age_s for found in answers] == [later.total_seconds() if kept else None for kept in resumed]
     assert again.run_id == ("run-1" if any(resumed) else "run-2")
 
 
