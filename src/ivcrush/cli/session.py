@@ -8,15 +8,13 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ivcrush.cli.command import Command, Examination, InputError, Operation, Outcome, Style, UsageError, required
 from ivcrush.cli.demo import DEMO_AS_OF, demo_market
@@ -24,6 +22,7 @@ from ivcrush.cli.descriptors import enough_descriptors
 from ivcrush.cli.exit_codes import Exit, exit_of
 from ivcrush.cli.metrics_file import RunFigures, write_metrics
 from ivcrush.cli.output import named_file, write_result
+from ivcrush.cli.signals import hear_signals_at_once, interruptible
 from ivcrush.cli.streams import in_journal, on_terminal, read_together, say
 from ivcrush.cli.timings import timing_lines
 from ivcrush.config.places import default_places, runs_from_checkout
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
     from ivcrush.health_container import HealthContainer
     from ivcrush.operations_container import OperationsContainer
 
-T = TypeVar("T")
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
 _Load = Callable[[Collection[Provider]], AppSettings]  # raises ConfigurationError
 _Deliver = Callable[[Outcome], int]
 _USEFUL = (Exit.DONE, Exit.PARTIAL)
@@ -122,18 +119,19 @@ def _run(command: Command | Examination | Operation, arguments: argparse.Namespa
         options = RunOptions(as_of=moment, refresh=arguments.refresh, simulated=arguments.demo)
         if isinstance(command, Examination):
             looking = _unopened(load, options, figures.clock, arguments.log_level)
-            outcome = _interruptible(lambda: command.examine(looking, style))
+            outcome = interruptible(lambda: command.examine(looking, style), _tell_of_stop)
         elif isinstance(command, Operation):
             operations = _at_hand(load, figures.clock, arguments.log_level)
             if isinstance(operations, Err):
                 return _fail(operations.error)
-            outcome = _interruptible(lambda: _operated(command, prepared, operations.value, style))
+            outcome = interruptible(lambda: _operated(command, prepared, operations.value, style), _tell_of_stop)
         else:
             container = _opened(load, command.needed_keys(prepared), options, figures.clock, arguments.log_level)
             if isinstance(container, Err):
                 return _fail(container.error)
-            return _interruptible(
-                lambda: _executed(command, prepared, container.value, style=style, deliver=deliver, figures=figures)
+            return interruptible(
+                lambda: _executed(command, prepared, container.value, style=style, deliver=deliver, figures=figures),
+                _tell_of_stop,
             )
     return outcome if isinstance(outcome, Exit) else deliver(outcome)
 
@@ -211,53 +209,11 @@ async def _executed(
     """The work and the delivery of its result, with the database open till the end: some note that it was delivered."""
     try:
         outcome = await command.execute(prepared, container, style)
-        _hear_signals_at_once()
+        hear_signals_at_once()
         return deliver(outcome)
     finally:
         figures.spending = container.providers.spending
         await container.aclose()
-
-
-def _interruptible(work: Callable[[], Coroutine[Any, Any, T]]) -> T | Exit:
-    """Run to the end, or to the first SIGINT or SIGTERM; a second one ends the process at once."""
-    received: list[int] = []
-    before = {number: signal.getsignal(number) for number in _STOPPING}
-
-    async def guarded() -> T:
-        task = asyncio.current_task()
-        assert task is not None
-
-        def stop(number: int) -> None:
-            if received:
-                os._exit(128 + number)
-            received.append(number)
-            task.cancel()
-
-        loop = asyncio.get_running_loop()
-        for number in _STOPPING:
-            loop.add_signal_handler(number, stop, number)
-        return await work()
-
-    try:
-        return asyncio.run(guarded())
-    except asyncio.CancelledError:
-        _tell("interrupted; what was finished is kept", logging.WARNING)
-        return Exit(128 + received[0])
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _hear_signals_at_once() -> None:
-    """From here on nothing awaits: the loop would hear a signal only when a reader who stalls has read it all."""
-    loop = asyncio.get_running_loop()
-    for number in _STOPPING:
-        loop.remove_signal_handler(number)
-        signal.signal(number, _leave)
-
-
-def _leave(number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 def _deliver(outcome: Outcome, output: Path | None, style: Style, figures: RunFigures) -> int:
@@ -307,6 +263,10 @@ def _open_log(settings: AppSettings, terminal_level: str | None) -> Result[None]
 
 def _colored(arguments: argparse.Namespace, output: Path | None) -> bool:
     return output is None and not arguments.no_color and not os.environ.get("NO_COLOR") and on_terminal()
+
+
+def _tell_of_stop() -> None:
+    _tell("interrupted; what was finished is kept", logging.WARNING)
 
 
 def _fail(error: AppError) -> int:
