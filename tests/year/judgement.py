@@ -47,7 +47,7 @@ KINDS: Final = (
     "moved report measured",
 )
 _MOST_REFUSED: Final = 10  # as many as may be under way when the first is refused
-_MOST_ATTEMPTS: Final = 3
+_MOST_ATTEMPTS: Final = 6  # three of a call, and a row that an outage cost is called for once more
 _NEAR_PCT: Final = 0.15  # cents of half a share, twice
 _NEAR_SHARE: Final = 0.01
 _EARNINGS: Final = "/query"
