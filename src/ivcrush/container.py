@@ -12,13 +12,14 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from ivcrush import __version__
-from ivcrush.application.services.analyzer import MANY, ONE, Analyzer, AnalyzerSettings, Ground, Reach
+from ivcrush.application.services.analyzer import MANY, ONE, Analyzer, AnalyzerSettings, Reach
 from ivcrush.application.services.backfill_plan import Allowance
 from ivcrush.application.services.backfill_planner import BackfillPlanner
 from ivcrush.application.services.backfill_run import BackfillRun
 from ivcrush.application.services.batch_analyzer import BatchAnalyzer
 from ivcrush.application.services.calendar_refresh import CalendarRefresh
 from ivcrush.application.services.company_history import CompanyHistory
+from ivcrush.application.services.ground import Ground
 from ivcrush.application.services.history_backfill import HistoryBackfill
 from ivcrush.application.services.history_needs import HistoryNeeds, Standing
 from ivcrush.application.services.request_planner import RequestPlanner

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from ivcrush.application.documents import RunFacts
 from ivcrush.application.ranking import Answer
-from ivcrush.application.services.analyzer import Ground
 from ivcrush.application.services.batch_analyzer import Batch, BatchOutcome, RowOutcome, StartedBatch
 from ivcrush.application.services.batch_estimate import estimate
+from ivcrush.application.services.ground import Ground
 from ivcrush.cli.command import Outcome, Style, Tally
 from ivcrush.cli.exit_codes import Exit, exit_of_run
 from ivcrush.cli.progress import Progress, duration_text

@@ -6,7 +6,6 @@ from datetime import date, datetime
 
 import pytest
 
-from ivcrush.application.services.analyzer import Ground
 from ivcrush.application.services.scan import Coverage, coverage, days_ahead, entered_by
 from ivcrush.domain.enums import DateStatus, ReportSource, SessionState, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok

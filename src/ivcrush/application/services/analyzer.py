@@ -16,12 +16,12 @@ from ivcrush.application.documents import analysis_document
 from ivcrush.application.metrics.evaluation import evaluate
 from ivcrush.application.metrics.session_clock import first_expiration, reaction_session
 from ivcrush.application.services.company_history import CompanyHistory, Past
-from ivcrush.application.services.quote_board import QuoteBoard
+from ivcrush.application.services.ground import CLOCK_TOLERANCE, Ground, find_ground
 from ivcrush.application.services.request_planner import ReportQuestion, RequestPlanner
 from ivcrush.application.services.severity import severity
 from ivcrush.application.services.together import together
 from ivcrush.domain.analysis import TickerAnalysis
-from ivcrush.domain.enums import SessionState, Timing
+from ivcrush.domain.enums import Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import AnalysisStore, EarningsStore, MarketData
@@ -36,9 +36,6 @@ from ivcrush.domain.types import (
 from ivcrush.utils.performance import track_performance
 
 _DAYS_OF_DIVIDENDS = 200
-# The provider's clock and ours: beyond the first a warning, beyond the second nothing can be dated.
-CLOCK_TOLERANCE = timedelta(minutes=5)
-CLOCK_LIMIT = timedelta(days=1)
 _log = logging.getLogger(__name__)
 
 
@@ -73,21 +70,6 @@ class AnalyzerSettings:
     as_of: datetime | None
     quote_life: timedelta
     simulated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What the companies of a run have in common: the market's day as the run sees it, and everybody's quotes.
-
-    `clock_lag` is how far this machine's clock is behind the exchange's, beyond tolerance.
-    """
-
-    quotes: QuoteBoard
-    as_of: datetime
-    calendar: MarketCalendar
-    state: SessionState
-    flags: tuple[str, ...] = ()
-    clock_lag: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,33 +115,9 @@ class Analyzer:
         return await together(self._kept(question, ground.value, run_id) for question in questions)
 
     async def ground(self, tickers: Sequence[Ticker]) -> Result[Ground]:
-        """What the analyses of these companies share; quotes are asked for with the first of them.
-
-        Errors: AUTH, CONFIG for a clock that cannot date anything.
-        """
-        quotes = QuoteBoard(self._market, tickers, life=self._settings.quote_life, now=self._now)
-        fixed = self._settings.as_of
-        now = self._now().astimezone(NEW_YORK)
-        calendar = await self._calendar(now if fixed is None else fixed)
-        if fixed is not None:
-            return Ok(Ground(quotes, fixed, calendar, calendar.state_at(fixed)))
-        clock = await self._market.clock()
-        if isinstance(clock, Err):
-            if clock.error.code is ErrorCode.AUTH:
-                return clock
-            _log.warning("the exchange's clock is not to be had: %s", clock.error)
-            return Ok(Ground(quotes, now, calendar, calendar.state_at(now)))
-        at = clock.value.at.astimezone(NEW_YORK)
-        lag = clock.value.at - now
-        if abs(lag) > CLOCK_LIMIT:
-            return err(
-                ErrorCode.CONFIG,
-                f"this machine's clock says {now:%Y-%m-%d %H:%M}, the exchange's {at:%Y-%m-%d %H:%M}: "
-                "set the clock, or name the moment with --as-of",
-            )
-        if abs(lag) > CLOCK_TOLERANCE:  # quotes are dated by the exchange's clock, so the analysis is too
-            return Ok(Ground(quotes, at, calendar, clock.value.state, ("host_clock_off",), lag))
-        return Ok(Ground(quotes, now, calendar, clock.value.state))
+        """What the analyses of these companies share; errors: those of `find_ground`."""
+        chosen = self._settings
+        return await find_ground(self._market, tickers, as_of=chosen.as_of, quote_life=chosen.quote_life, now=self._now)
 
     async def analysis(self, question: ReportQuestion, ground: Ground) -> Result[TickerAnalysis]:
         """One company's answer, not kept. Errors: those of the providers and of the evaluation, DBERROR."""
@@ -243,16 +201,6 @@ class Analyzer:
                 simulated=self._settings.simulated,
             )
         )
-
-    async def _calendar(self, as_of: datetime) -> MarketCalendar:
-        """The rules, corrected by the provider's calendar of this month and the next where it is to be had."""
-        day = as_of.astimezone(NEW_YORK).date()
-        following = (day.replace(day=1) + timedelta(32)).replace(day=1)
-        months = await together(self._market.session_days(month.year, month.month) for month in (day, following))
-        for month in months:
-            if isinstance(month, Err):
-                _log.warning("the exchange's calendar is not to be had, its rules are used: %s", month.error)
-        return MarketCalendar({day.day: day.close for month in months if isinstance(month, Ok) for day in month.value})
 
     async def _quote(self, ticker: Ticker, ground: Ground) -> Result[UnderlyingQuote]:
         found = await ground.quotes.quote(ticker)

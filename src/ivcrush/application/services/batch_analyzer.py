@@ -15,7 +15,8 @@ import msgspec
 
 from ivcrush.application.documents import analysis_document
 from ivcrush.application.ranking import Answer, answer
-from ivcrush.application.services.analyzer import Analyzer, Ground
+from ivcrush.application.services.analyzer import Analyzer
+from ivcrush.application.services.ground import Ground
 from ivcrush.application.services.request_planner import ReportQuestion
 from ivcrush.application.services.together import together
 from ivcrush.domain.analysis import TickerAnalysis

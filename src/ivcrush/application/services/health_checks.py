@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ivcrush.application.services.analyzer import CLOCK_LIMIT, CLOCK_TOLERANCE
+from ivcrush.application.services.ground import CLOCK_LIMIT, CLOCK_TOLERANCE
 from ivcrush.application.services.health import Check, Look
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.health import HistoryCoverage, QuotaState

@@ -12,8 +12,8 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 
 from ivcrush.application.metrics.session_clock import reaction_session
-from ivcrush.application.services.analyzer import Ground
 from ivcrush.application.services.calendar_refresh import CalendarRefresh, KnownCalendar
+from ivcrush.application.services.ground import Ground
 from ivcrush.application.services.together import together
 from ivcrush.domain.enums import LeftOut, Timing
 from ivcrush.domain.errors import Err, Ok, Result
