@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import pytest
 
+from ivcrush.application.services.ground import Ground
 from ivcrush.application.services.scan import Coverage, coverage, days_ahead, entered_by
 from ivcrush.domain.enums import DateStatus, ReportSource, SessionState, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok
