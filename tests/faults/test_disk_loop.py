@@ -1,8 +1,8 @@
 """Each call to the disk that a batch of two companies makes × each way in which it can fail, one at a time.
 
 After each: never a corrupt database, never a success claimed that is none, the old report or the new one whole, and the
-next run finishes. strace makes the calls fail. RUN_PRIVILEGED=1 strikes every call (`make faults`) and prints how many;
-without it a seeded sample.
+next run finishes. strace makes the calls fail. RUN_PRIVILEGED=1 (`make faults`) strikes every call, of the hundreds of
+page writes every seventh; without it a seeded sample is struck. How many of how many is printed.
 """
 
 import json
@@ -26,7 +26,7 @@ SAMPLE, SEED = 1, 15
 YESTERDAYS, REPORT = b"yesterday's\n", "r.json"
 COMMAND: Final = ("analyze-batch", "--tickers", "AAPL,KO", "--continue-on-error", "--format", "json")
 RENAMES: Final = "rename,renameat,renameat2"
-# Of one page write much is like the next: every seventh, with the errors of a disk.
+# One page write is much like the next, and there are hundreds.
 PAGE_WRITES_APART: Final = 7
 ERRORS: Final = {
     "fsync": ("EIO", "ENOSPC"),
@@ -77,11 +77,10 @@ def ours(desk: Desk, call: Call) -> bool:
     return any(path.startswith((str(desk.directory), ".ivcrush-", REPORT)) or path == "." for path in named)
 
 
-def places(desk: Desk, calls: str) -> list[Call]:
-    """The calls to strike: all that are ours, page writes in steps."""
-    _, every = traced(desk, calls)
-    found = [call for call in every if ours(desk, call)]
-    return found[::PAGE_WRITES_APART] if calls == "pwrite64" else found
+def chosen(every: list[Call], calls: str) -> list[Call]:
+    """The calls to strike."""
+    apart = every[::PAGE_WRITES_APART] if calls == "pwrite64" else every
+    return apart if WHOLE else Random(SEED).sample(apart, min(SAMPLE, len(apart)))
 
 
 def judged(desk: Desk, finished: Finished, struck: Call | None) -> str:
@@ -108,10 +107,10 @@ def judged(desk: Desk, finished: Finished, struck: Call | None) -> str:
 def test_whichever_call_to_the_disk_fails_nothing_is_corrupt_and_no_success_is_claimed(
     desk: Desk, calls: str, error: str
 ) -> None:
-    every = places(desk, calls)
+    every = [call for call in traced(desk, calls)[1] if ours(desk, call)]
     assert every
     outcomes: Counter[str] = Counter()
-    for call in every if WHOLE else Random(SEED).sample(every, min(SAMPLE, len(every))):
+    for call in chosen(every, calls):
         finished, made = traced(desk, calls, f"error={error}:when={call.place}")
         struck = next((each for each in made if each.injected), None)
         database = desk.directory / "data" / "ivcrush.db"
