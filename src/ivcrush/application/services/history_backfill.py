@@ -19,7 +19,7 @@ from ivcrush.application.metrics.earnings_moves import (
     reports_to_measure_again,
 )
 from ivcrush.application.metrics.session_clock import reaction_session
-from ivcrush.application.services.history_needs import WITHOUT_REPORTS, Standing
+from ivcrush.application.services.history_needs import WITHOUT_REPORTS, Standing, stored_reports
 from ivcrush.domain.enums import Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
@@ -54,16 +54,6 @@ class BackfillOutcome:
 class _Bars:
     bars: tuple[DailyBar, ...]
     complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    moves: tuple[HistoricalMove, ...]
-    missing: tuple[MissingMove, ...]
-
-    @property
-    def reports(self) -> tuple[HistoricalMove | MissingMove, ...]:
-        return (*self.moves, *self.missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +134,10 @@ class HistoryBackfill:
     async def renew(self, ticker: Ticker, as_of: datetime, calendar: MarketCalendar) -> Result[BackfillOutcome]:
         """Fetch bars alone, and measure what is kept anew on them. Errors: the market data provider's, DBERROR."""
         through = calendar.last_finished_session(as_of)
-        stored = self._stored(ticker, through)
+        stored = stored_reports(self._prices, ticker, through)
         if isinstance(stored, Err):
             return stored
-        bars = await self._market.daily_bars(ticker, _first_day(stored.value.reports, through), through)
+        bars = await self._market.daily_bars(ticker, _first_day(stored.value.all, through), through)
         if isinstance(bars, Err):
             return bars
         reports = reports_to_measure_again(stored.value.moves, stored.value.missing)
@@ -173,10 +163,10 @@ class HistoryBackfill:
             noted = self._prices.save_asked(ticker, asked_at.value)
             none = err(ErrorCode.NODATA, f"{ticker}: no reports made by {as_of.astimezone(NEW_YORK).date()}")
             return noted if isinstance(noted, Err) else told if isinstance(told, Err) else none
-        stored = self._stored(ticker, through)
+        stored = stored_reports(self._prices, ticker, through)
         if isinstance(stored, Err):
             return stored
-        since = min((report.report_date for report in stored.value.reports), default=date.max)
+        since = min((report.report_date for report in stored.value.all), default=date.max)
         wanted = [report for n, report in enumerate(answered) if n < quarters or report.report_date >= since]
         bars = await self._bars(ticker, wanted, through, stand_in=stand_in)
         if isinstance(bars, Err):
@@ -184,13 +174,6 @@ class HistoryBackfill:
         moves, missing = measure_moves(wanted, bars.value.bars, calendar, through=through)
         asked = _Asked(asked_at.value, min(report.report_date for report in made)) if bars.value.complete else None
         return self._keep(_Measured(ticker, moves, missing, bars.value), stored.value.moves, through, asked)
-
-    def _stored(self, ticker: Ticker, through: date) -> Result[_Stored]:
-        moves = self._prices.moves(ticker, through + timedelta(1))
-        if isinstance(moves, Err):
-            return moves
-        missing = self._prices.missing_moves(ticker, through + timedelta(1))
-        return missing if isinstance(missing, Err) else Ok(_Stored(moves.value, missing.value))
 
     def _asked_at(self, ticker: Ticker, as_of: datetime) -> Result[datetime]:
         """The moment of this question: that of the run, unless the provider was asked at a later one before."""

@@ -67,6 +67,29 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredReports:
+    """A company's stored reports: those with a move and those without one, each newest first."""
+
+    moves: tuple[HistoricalMove, ...]
+    missing: tuple[MissingMove, ...]
+
+    @property
+    def all(self) -> tuple[HistoricalMove | MissingMove, ...]:
+        """Both, those with a move first."""
+        return (*self.moves, *self.missing)
+
+
+def stored_reports(prices: PriceStore, ticker: Ticker, through: date) -> Result[StoredReports]:
+    """What the stock had answered, or was to answer, by the end of that session. Errors: DBERROR."""
+    before = through + timedelta(1)
+    moves = prices.moves(ticker, before)
+    if isinstance(moves, Err):
+        return moves
+    missing = prices.missing_moves(ticker, before)
+    return missing if isinstance(missing, Err) else Ok(StoredReports(moves.value, missing.value))
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """What is remembered of asking: when last, and how far back the provider's reports go."""
 
@@ -97,11 +120,11 @@ class HistoryNeeds:
         Errors: DBERROR.
         """
         through = calendar.last_finished_session(as_of)
-        stored = self._stored(ticker, through)
+        stored = stored_reports(self._prices, ticker, through)
         if isinstance(stored, Err):
             return stored
-        moves, missing = stored.value
-        dates = sorted([*(move.report_date for move in moves), *(each.report_date for each in missing)], reverse=True)
+        moves, missing = stored.value.moves, stored.value.missing
+        dates = sorted((report.report_date for report in stored.value.all), reverse=True)
         asked = self._asked(ticker)
         if isinstance(asked, Err):
             return asked
@@ -134,16 +157,6 @@ class HistoryNeeds:
                 lacks_dividends=with_dividends and (lacks_reports or bool(dates)) and (refresh or dividends_old.value),
             )
         )
-
-    def _stored(
-        self, ticker: Ticker, through: date
-    ) -> Result[tuple[tuple[HistoricalMove, ...], tuple[MissingMove, ...]]]:
-        before = through + timedelta(1)
-        moves = self._prices.moves(ticker, before)
-        if isinstance(moves, Err):
-            return moves
-        missing = self._prices.missing_moves(ticker, before)
-        return missing if isinstance(missing, Err) else Ok((moves.value, missing.value))
 
     def _asked(self, ticker: Ticker) -> Result[_Asked | None]:
         at = self._prices.last_backfill(ticker)

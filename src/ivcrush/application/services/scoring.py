@@ -5,10 +5,11 @@ Gathers company by company and thinks afterwards: the pairing and the figures ar
 """
 
 from collections import defaultdict
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from ivcrush.application.metrics.report_pairs import CompanyRecord, pair_reports
 from ivcrush.application.metrics.scorecard import score_reports
+from ivcrush.application.services.history_needs import stored_reports
 from ivcrush.domain.analysis import Statement
 from ivcrush.domain.enums import Unscored
 from ivcrush.domain.errors import Err, Ok, Result
@@ -49,14 +50,10 @@ class Scoring:
         return Ok(Score(tuple(scored), tuple(unscored), score_reports(scored) if scored else None))
 
     def _record(self, ticker: Ticker, dates: list[date], now: datetime) -> Result[CompanyRecord]:
-        tomorrow = now.astimezone(NEW_YORK).date() + timedelta(1)
-        moves = self._prices.moves(ticker, before=tomorrow)
-        if isinstance(moves, Err):
-            return moves
-        missing = self._prices.missing_moves(ticker, before=tomorrow)
-        if isinstance(missing, Err):
-            return missing
+        stored = stored_reports(self._prices, ticker, now.astimezone(NEW_YORK).date())
+        if isinstance(stored, Err):
+            return stored
         expected = self._earnings.scheduled(ticker, min(dates) - SAME_REPORT, max(dates) + SAME_REPORT)
         if isinstance(expected, Err):
             return expected
-        return Ok(CompanyRecord(moves.value, missing.value, expected.value))
+        return Ok(CompanyRecord(stored.value.moves, stored.value.missing, expected.value))
