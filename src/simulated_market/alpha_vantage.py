@@ -22,6 +22,7 @@ from simulated_market.world import World
 _HORIZON_DAYS = {"3month": 92, "6month": 183, "12month": 365}
 _COMPACT_ROWS = 100
 _CALENDAR_COLUMNS = ("symbol", "name", "reportDate", "fiscalDateEnding", "estimate", "currency", "timeOfTheDay")
+_QUOTE_FIELDS = ("symbol", "open", "high", "low", "price", "volume")  # those that JSON and CSV call the same
 _CLASS_SHARE_CONFLICT_DAYS = 6  # BF.B and BF-B are the same company with two dates in the real list
 _DIVIDEND_COLUMNS = ("ex_dividend_date", "declaration_date", "record_date", "payment_date", "amount")
 PREMIUM_URL = "https://www.alphavantage.co/premium/"
@@ -257,18 +258,7 @@ class AlphaVantage:
     def _global_quote(self, request: Request) -> Reply:
         ticker = self._ticker(request)
         csv_asked = request.parameters.get("datatype") == "csv"
-        names = (
-            "symbol",
-            "open",
-            "high",
-            "low",
-            "price",
-            "volume",
-            "latestDay",
-            "previousClose",
-            "change",
-            "changePercent",
-        )
+        names = (*_QUOTE_FIELDS, "latestDay", "previousClose", "change", "changePercent")
         if ticker is None:
             return self._csv("quote.csv", names, []) if csv_asked else json_reply({"Global Quote": {}})
         days, columns = self._raw_columns(ticker, full=False)
@@ -285,18 +275,7 @@ class AlphaVantage:
         )
         if csv_asked:
             return self._csv("quote.csv", names, [values])
-        words = (
-            "symbol",
-            "open",
-            "high",
-            "low",
-            "price",
-            "volume",
-            "latest trading day",
-            "previous close",
-            "change",
-            "change percent",
-        )
+        words = (*_QUOTE_FIELDS, "latest trading day", "previous close", "change", "change percent")
         quote = {f"{n:02d}. {word}": value for n, (word, value) in enumerate(zip(words, values, strict=True), start=1)}
         return json_reply({"Global Quote": quote})
 
