@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import signal
 import sqlite3
 import time
@@ -287,8 +288,12 @@ def test_a_run_whose_report_could_not_be_delivered_is_taken_up_and_asks_nothing(
         failed.communicate()
     assert failed.returncode == 74
     before = desk.market.stats()["requests"]
-    summary = json.loads(batch(desk, 5).out)["summary"]
-    assert (summary["resumed"], summary["analysed"]) == (5, 5)
+    taken_over = desk.run("analyze-batch", *arguments[:2]).out
+    assert "5 analysed, 0 failed, 0 skipped" in taken_over
+    assert "5 resumed" in taken_over
+    header, *rows = taken_over.splitlines()[2:8]
+    assert header.split()[-2:] == ["verdict", "age"]
+    assert all(re.fullmatch(r"[0-9]+ (s|min)", " ".join(row.split()[-2:])) for row in rows)
     assert desk.market.stats()["requests"] == before
     assert stored(desk, "SELECT complete FROM batch_runs") == [(1,)]
 

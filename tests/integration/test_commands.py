@@ -659,6 +659,7 @@ def test_named_date_session_and_expiration_are_used(desk: Desk) -> None:
     document = json.loads(finished.out)
     assert document["earnings"] | {"status": ""} == {
         "date": "2026-05-20", "timing": "BMO", "status": "", "source": "argument", "moved_from": None,
+        "enter_by": "2026-05-19T16:00:00-04:00",
     }  # fmt: skip
     assert document["expiration"] == "2026-05-29"
 

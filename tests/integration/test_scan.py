@@ -254,6 +254,18 @@ def test_a_least_ratio_a_field_and_a_count_choose_and_order_what_is_listed(desk:
     assert (summary["total"], summary["analysed"], summary["rejected"]) == (5, 2, 3)
 
 
+def test_the_table_marks_what_has_to_be_entered_before_todays_close_and_names_flags(desk: Desk) -> None:
+    listed(desk, f"AAPL {MONDAY} pre-market", "IBM 2026-05-17 post-market", "MSFT 2026-05-19")
+    lines = desk.run("scan", *WEEK).out.splitlines()
+    rows = {line.split()[0]: line for line in lines if line[:4].strip() in {"AAPL", "IBM", "MSFT"}}
+    assert f"{MONDAY} BMO  today 16:00  " in rows["AAPL"]
+    assert "2026-05-17 AMC  today 16:00  " in rows["IBM"]
+    assert "2026-05-19 AMC  2026-05-19   " in rows["MSFT"]
+    flags = lines[lines.index("flags:") + 1 :]
+    assert "  MSFT: session_from_history" in flags
+    assert any(line.startswith("  IBM: in doubt: report_on_closed_day") for line in flags)
+
+
 def test_near_misses_are_told_in_the_table_with_what_each_lacks(desk: Desk) -> None:
     listed(desk, *five(desk))
     best, ratio = max(ratios(desk).items(), key=lambda each: each[1])

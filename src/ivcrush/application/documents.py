@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias, TypeVar
 
+from ivcrush.application.metrics.session_clock import entry_closes_at
 from ivcrush.application.ranking import Answer
 from ivcrush.domain.analysis import (
     Consistency,
@@ -49,6 +50,7 @@ def analysis_document(analysis: TickerAnalysis) -> Document:
             "status": request.status,
             "source": request.source,
             "moved_from": None if request.moved_from is None else request.moved_from.isoformat(),
+            "enter_by": moment(entry_closes_at(request.report_date, request.timing, snapshot.calendar)),
         },
         "expiration": analysis.implied_move.expiration.isoformat(),
         "expirations_used": [chain.expiration.isoformat() for chain in snapshot.chains],
@@ -96,13 +98,15 @@ class BatchReport:
     """Several tickers as `ivcrush.batch/1`: its head, and its lists in their order.
 
     `analyses` are the JSON documents themselves, ranked: there may be thousands, so each is read when it is its turn.
-    `rejected` is None for a run that leaves nobody out.
+    `rejected` is None for a run that leaves nobody out. `ages_s` are those of the analyses that were taken over from a
+    run that was cut, None for one of this run; empty where none was taken over.
     """
 
     head: Document
     analyses: tuple[bytes, ...]
     failures: tuple[Document, ...]
     rejected: tuple[Document, ...] | None = None
+    ages_s: tuple[float | None, ...] = ()
 
 
 def batch_report(answers: Sequence[Answer], failures: Sequence[Document], facts: RunFacts) -> BatchReport:
@@ -126,7 +130,10 @@ def batch_report(answers: Sequence[Answer], failures: Sequence[Document], facts:
             "elapsed_s": round(facts.elapsed_s, 3),
         },
     }
-    return BatchReport(head, tuple(found.document for found in answers), tuple(failures))
+    ages_s = tuple(found.age_s for found in answers)
+    taken_over = any(age_s is not None for age_s in ages_s)
+    documents = tuple(found.document for found in answers)
+    return BatchReport(head, documents, tuple(failures), ages_s=ages_s if taken_over else ())
 
 
 def error_document(error: AppError) -> Document:

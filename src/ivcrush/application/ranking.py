@@ -20,19 +20,21 @@ class _Placed(msgspec.Struct):
 class Answer:
     """One analysis as its JSON document, and what its place in a list depends on.
 
-    `edge_score` is None where there is no VRP. Thousands of these are held at once, so nothing else is.
+    `edge_score` is None where there is no VRP. `age_s` is how old it was when it was taken over from a run that was
+    cut, None for one of this run. Thousands of these are held at once, so nothing else is.
     """
 
     ticker: str
     tradeable: bool
     edge_score: float | None
     document: bytes
+    age_s: float | None = None
 
 
-def answer(document: bytes) -> Answer:
+def answer(document: bytes, age_s: float | None = None) -> Answer:
     """The answer in a document of ours. A document that is none is a defect."""
     placed = msgspec.json.decode(document, type=_Placed)
-    return Answer(placed.ticker, placed.tradeable, placed.vrp.edge_score, document)
+    return Answer(placed.ticker, placed.tradeable, placed.vrp.edge_score, document, age_s)
 
 
 def ranked(answers: Sequence[Answer]) -> tuple[Answer, ...]:

@@ -4,7 +4,7 @@ Every company of the asked days stands in exactly one of the three lists.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import msgspec
@@ -78,7 +78,7 @@ def scan_report(
     total = len(answers) + len(failures) + len(ordered)
     head: Document = {**report.head, "scan": _scan_document(scan), "summary": {**summary, **counts, "total": total}}
     rejected = tuple(_rejection_document(each, simulated=run.simulated) for each in ordered)
-    return BatchReport(head, report.analyses, report.failures, rejected)
+    return replace(report, head=head, rejected=rejected)
 
 
 class _Verdict(msgspec.Struct):

@@ -60,7 +60,8 @@ def test_the_head_says_what_was_asked(document):
     assert (document["ticker"], document["simulated"]) == ("IBM", False)
     assert document["as_of"] == "2026-05-15T15:45:00-04:00"
     assert document["earnings"] == {
-        "date": "2026-05-20", "timing": "AMC", "status": "confirmed", "source": "alpha_vantage", "moved_from": None
+        "date": "2026-05-20", "timing": "AMC", "status": "confirmed", "source": "alpha_vantage", "moved_from": None,
+        "enter_by": "2026-05-20T16:00:00-04:00",
     }  # fmt: skip
     assert document["expiration"] == "2026-05-22"
     assert document["expirations_used"] == ["2026-05-22", "2026-05-29", "2026-06-12", "2026-06-18"]
@@ -143,6 +144,9 @@ def test_a_batch_accounts_for_every_row():
         resumed=2,
     )
     report = batch_report(answers, failures, facts)
+    assert report.ages_s == ()  # none was taken over
+    taken_over = replace(answers[1], age_s=90.0)
+    assert batch_report([answers[0], taken_over], failures, facts).ages_s == (None, 90.0)
     assert report.head == {
         "schema": "ivcrush.batch/1",
         "run_id": "r-1",

@@ -40,5 +40,6 @@ def test_an_answer_is_read_from_its_document():
     vrp = Ok(VrpResult(1.0, 1.0, 1.0, (0.8, 1.2), 0.5, 0.5, 0.5, 1.25, 2.0, 12))
     rich = msgspec.json.encode(analysis_document(replace(ibm_analysis(), vrp=vrp, tradeable=True)))
     assert read(rich) == Answer("IBM", tradeable=True, edge_score=1.25, document=rich)
+    assert read(rich, 90.0) == Answer("IBM", tradeable=True, edge_score=1.25, document=rich, age_s=90.0)
     plain = msgspec.json.encode(analysis_document(ibm_analysis()))
     assert read(plain).edge_score is None

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from copy import deepcopy
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -20,7 +21,8 @@ NO_DATA: Document = {"error": {"code": "NODATA", "message": "XYZ: 3 past moves, 
 FAILURE: Document = {"schema": "ivcrush.failure/1", "ticker": "BAD", **NO_DATA}
 ANALYSIS: Document = {
     "schema": "ivcrush.analysis/1", "ticker": "XYZ", "as_of": "2026-05-15T15:45:00-04:00", "simulated": False,
-    "earnings": {"date": "2026-05-20", "timing": "AMC", "status": "confirmed", "source": "stored"},
+    "earnings": {"date": "2026-05-20", "timing": "AMC", "status": "confirmed", "source": "stored",
+                 "enter_by": "2026-05-20T16:00:00-04:00"},
     "expiration": "2026-05-22", "expirations_used": ["2026-05-22", "2026-05-29"], "spot": 100.0, "forward": 100.1,
     "implied_move": {
         "straddle_cost": 5.14, "straddle_pct": 5.14, "event_move_pct": 4.45, "event_move_interval_90_pct": [3.9, 5.0],
@@ -73,7 +75,7 @@ def test_the_table_of_an_analysis_says_what_counts() -> None:
     text = render_single(ANALYSIS, TABLE)
     for part in (
         "XYZ  reports 2026-05-20 AMC (confirmed), as of 2026-05-15T15:45:00-04:00",
-        "spot 100.00, expiration 2026-05-22, 2 expirations read",
+        "spot 100.00, expiration 2026-05-22, 2 expirations read, enter by 2026-05-20 16:00",
         "4.45 %  (90 %: 3.90 to 5.00)",
         "95.55 .. 104.45",
         "5 sessions (weekly), one sigma 93.70 to 106.70",
@@ -119,12 +121,58 @@ def test_a_simulated_result_says_so_first_even_when_it_failed() -> None:
 def test_the_table_of_a_batch_ranks_rows_above_failures_and_totals() -> None:
     lines = shown(batch([ANALYSIS, without("history", "vrp", "execution")], [FAILURE]), TABLE).splitlines()
     assert lines[:2] == ["as of 2026-05-15T15:45:00-04:00", ""]
-    assert lines[2].split()[:3] == ["ticker", "report", "event"]
-    assert " ".join(lines[3].split()) == "XYZ 2026-05-20 AMC 4.45 % 8.55 % 0.52 0.80 0.60 to 1.10 12 % good skip -"
-    assert " ".join(lines[4].split()) == "XYZ 2026-05-20 AMC 4.45 % n/a n/a n/a n/a n/a n/a skip -"
+    assert lines[2].split()[:5] == ["ticker", "report", "enter", "by", "event"]
+    assert (
+        " ".join(lines[3].split())
+        == "XYZ 2026-05-20 AMC 2026-05-20 4.45 % 8.55 % 0.52 0.80 0.60 to 1.10 12 % good skip"
+    )
+    assert " ".join(lines[4].split()) == "XYZ 2026-05-20 AMC 2026-05-20 4.45 % n/a n/a n/a n/a n/a n/a skip"
     depth = "up to 3 expirations read from the event's on"
     assert lines[5:] == ["BAD: NODATA: XYZ: 3 past moves, 4 needed", "", "3 total, 2 analysed", depth]
     assert shown(batch([], [FAILURE]), TABLE).splitlines()[-2:] == ["1 total, 0 analysed", depth]
+
+
+def analysis(ticker: str, enter_by: str | None, *flags: str) -> Document:
+    earnings = {"date": "2026-05-18", "timing": "BMO", "status": "confirmed", "source": "stored"}
+    told = {} if enter_by is None else {"enter_by": enter_by}
+    return deepcopy(ANALYSIS) | {"ticker": ticker, "earnings": {**earnings, **told}, "flags": list(flags)}
+
+
+def test_the_table_of_a_batch_marks_what_has_to_be_entered_before_todays_close() -> None:
+    report = batch(
+        [
+            analysis("NOW", "2026-05-15T16:00:00-04:00"),
+            analysis("SOON", "2026-05-18T16:00:00-04:00"),
+            analysis("GONE", "2026-05-15T15:45:00-04:00"),
+            analysis("OLD", None),
+        ],
+        [],
+    )
+    rows = shown(report, TABLE).splitlines()[3:7]
+    at = slice(rows[0].index("today"), rows[0].index("today") + len("today 16:00"))
+    assert [row[at].rstrip() for row in rows] == ["today 16:00", "2026-05-18", "over", "-"]
+    colored = shown(report, Style("table", color=True, simulated=False))
+    assert colored.count("\x1b[1m") == colored.count("\x1b[1mtoday 16:00\x1b[0m") == 1
+
+
+def test_below_the_table_of_a_batch_flags_stand_by_name_those_in_doubt_first() -> None:
+    flags = ("second_event_excluded", "date_conflict", "early_close", "session_unknown")
+    text = shown(batch([analysis("A", None, *flags), analysis("B", None), analysis("C", None, "x")], []), TABLE)
+    assert text.splitlines()[6:11] == [
+        "",
+        "flags:",
+        "  A: in doubt: date_conflict, session_unknown; second_event_excluded, early_close",
+        "  C: x",
+        "",
+    ]
+
+
+def test_rows_of_a_run_that_was_cut_show_their_age_and_others_need_no_column() -> None:
+    report = batch([analysis("A", None), analysis("B", None), analysis("C", None)], [])
+    assert "age" not in shown(report, TABLE)
+    lines = shown(replace(report, ages_s=(750.0, None, 59.4)), TABLE).splitlines()
+    assert lines[2].endswith("verdict  age")
+    assert [line.split("  ")[-1].strip() for line in lines[3:6]] == ["12 min", "-", "59 s"]
 
 
 def test_simple_rows_show_lists_as_counts_and_absence_as_a_dash() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from ivcrush.application.metrics.session_clock import (
     SessionClock,
+    entry_closes_at,
     first_expiration,
     reaction_has_begun,
     reaction_session,
@@ -126,3 +127,24 @@ def test_the_hour_that_a_change_of_clocks_takes_is_not_counted() -> None:
 def test_a_year_has_252_sessions_and_113_closed_days() -> None:
     assert variance_days_per_year(0.0) == 252
     assert variance_days_per_year(1.0) == 365
+
+
+@pytest.mark.parametrize(
+    ("day", "timing", "last_moment"),
+    [
+        (date(2026, 5, 15), Timing.AMC, datetime(2026, 5, 15, 16, 0, tzinfo=NEW_YORK)),
+        (date(2026, 5, 18), Timing.BMO, datetime(2026, 5, 15, 16, 0, tzinfo=NEW_YORK)),
+        (date(2026, 5, 18), Timing.DMH, datetime(2026, 5, 15, 16, 0, tzinfo=NEW_YORK)),
+        (date(2026, 5, 18), Timing.UNKNOWN, datetime(2026, 5, 18, 16, 0, tzinfo=NEW_YORK)),
+        (date(2026, 11, 27), Timing.AMC, datetime(2026, 11, 27, 13, 0, tzinfo=NEW_YORK)),
+    ],
+    ids=[
+        "after Friday's close",
+        "before Monday's open",
+        "in Monday's session",
+        "some time on Monday",
+        "a short Friday",
+    ],
+)
+def test_a_trade_is_entered_by_the_last_close_before_the_stock_reacts(day, timing, last_moment):
+    assert entry_closes_at(day, timing, CALENDAR) == last_moment

@@ -7,7 +7,7 @@ from datetime import date, datetime
 import pytest
 
 from ivcrush.application.services.ground import Ground
-from ivcrush.application.services.scan import Coverage, coverage, days_ahead, entered_by
+from ivcrush.application.services.scan import Coverage, coverage, days_ahead
 from ivcrush.domain.enums import DateStatus, ReportSource, SessionState, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
@@ -46,27 +46,6 @@ def shown(reports):
 )
 def test_some_days_are_today_and_that_many_sessions_after_it(days, as_of, through) -> None:
     assert days_ahead(days, as_of, CALENDAR) == (as_of.date(), through)
-
-
-@pytest.mark.parametrize(
-    ("day", "timing", "last_moment"),
-    [
-        (date(2026, 5, 15), Timing.AMC, datetime(2026, 5, 15, 16, 0, tzinfo=NEW_YORK)),
-        (date(2026, 5, 18), Timing.BMO, datetime(2026, 5, 15, 16, 0, tzinfo=NEW_YORK)),
-        (date(2026, 5, 18), Timing.DMH, datetime(2026, 5, 15, 16, 0, tzinfo=NEW_YORK)),
-        (date(2026, 5, 18), Timing.UNKNOWN, datetime(2026, 5, 18, 16, 0, tzinfo=NEW_YORK)),
-        (date(2026, 11, 27), Timing.AMC, datetime(2026, 11, 27, 13, 0, tzinfo=NEW_YORK)),
-    ],
-    ids=[
-        "after Friday's close",
-        "before Monday's open",
-        "in Monday's session",
-        "some time on Monday",
-        "a short Friday",
-    ],
-)
-def test_a_trade_is_entered_by_the_last_close_before_the_stock_reacts(day, timing, last_moment) -> None:
-    assert entered_by(expected("IBM", day, timing), CALENDAR) == last_moment
 
 
 # 2026: Monday 25 May is Memorial Day. Told on Friday the 15th, the calendar names the 19th first and the 22nd last.

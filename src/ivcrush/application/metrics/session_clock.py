@@ -40,6 +40,15 @@ def reaction_session(report_date: date, timing: Timing, calendar: MarketCalendar
     return calendar.session_on_or_after(report_date)
 
 
+def entry_closes_at(report_date: date, timing: Timing, calendar: MarketCalendar) -> datetime:
+    """The last moment for entering the report's trade: the close before the reaction; of an unknown session the later.
+
+    New York time.
+    """
+    latest = Timing.AMC if timing is Timing.UNKNOWN else timing
+    return calendar.closes_at(calendar.previous_session(reaction_session(report_date, latest, calendar)))
+
+
 def reaction_has_begun(reaction: date, as_of: datetime, calendar: MarketCalendar) -> bool:
     """Whether the stock may already trade on the report: from the reaction session's open on."""
     return as_of >= calendar.opens_at(reaction)

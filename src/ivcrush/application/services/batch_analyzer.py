@@ -139,7 +139,7 @@ class BatchAnalyzer:
         begun = self._store.begin_run(BatchRun(number, batch.command, self._conditions, now), names, usable)
         if isinstance(begun, Err):
             return begun
-        kept = self._kept(names, usable)
+        kept = self._kept(names, usable, now)
         return kept if isinstance(kept, Err) else Ok(StartedBatch(batch, number, kept.value))
 
     async def ground(self, tickers: Sequence[Ticker]) -> Result[Ground]:
@@ -174,14 +174,15 @@ class BatchAnalyzer:
         """Note how the run ended. Errors: DBERROR."""
         return self._store.end_run(outcome.run_id, complete=outcome.complete, exit_code=exit_code, ended_at=self._now())
 
-    def _kept(self, names: Sequence[str], usable: Mapping[str, KeptRow]) -> Result[Mapping[int, Answer]]:
+    def _kept(self, names: Sequence[str], usable: Mapping[str, KeptRow], now: datetime) -> Result[Mapping[int, Answer]]:
         kept: dict[int, Answer] = {}
         for position, name in enumerate(names):
             if name in usable:
                 document = self._store.document(usable[name].analysis)
                 if isinstance(document, Err):
                     return document
-                kept[position] = answer(document.value)
+                age_s = max(0.0, (now - usable[name].ended_at).total_seconds())
+                kept[position] = answer(document.value, age_s)
         return Ok(kept)
 
     async def _through(self, going: _Going) -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from ivcrush.application.metrics.session_clock import reaction_session
+from ivcrush.application.metrics.session_clock import entry_closes_at
 from ivcrush.application.services.calendar_refresh import CalendarRefresh, KnownCalendar
 from ivcrush.application.services.ground import Ground
 from ivcrush.application.services.together import together
-from ivcrush.domain.enums import LeftOut, Timing
+from ivcrush.domain.enums import LeftOut
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import CompanyStore, EarningsStore
@@ -213,12 +213,6 @@ def coverage(listing: CalendarListing, start: date, end: date, calendar: MarketC
     return Coverage(every, every - known)
 
 
-def entered_by(report: ScheduledReport, calendar: MarketCalendar) -> datetime:
-    """The last moment for entering its trade: the close before the reaction, of an unknown session the later one."""
-    timing = Timing.AMC if report.timing is Timing.UNKNOWN else report.timing
-    return calendar.closes_at(calendar.previous_session(reaction_session(report.report_date, timing, calendar)))
-
-
 def _one_each(
     listed: Sequence[ScheduledReport], as_of: datetime, calendar: MarketCalendar
 ) -> tuple[tuple[ScheduledReport, ...], tuple[Rejection, ...]]:
@@ -227,15 +221,19 @@ def _one_each(
     rejected: list[Rejection] = []
     for _, group in groupby(sorted(listed, key=lambda report: report.ticker), key=lambda report: report.ticker):
         every = list(group)
-        pending = [report for report in every if as_of < entered_by(report, calendar)]
+        pending = [report for report in every if as_of < _entered_by(report, calendar)]
         if pending:
             reports.append(pending[0])
         else:
-            closed = entered_by(every[-1], calendar)
+            closed = _entered_by(every[-1], calendar)
             rejected.append(
                 Rejection(every[-1], LeftOut.TOO_LATE, (f"its trade was to be entered by {closed:%Y-%m-%d %H:%M}",))
             )
     return tuple(sorted(reports, key=_by_date)), tuple(sorted(rejected, key=lambda each: _by_date(each.report)))
+
+
+def _entered_by(report: ScheduledReport, calendar: MarketCalendar) -> datetime:
+    return entry_closes_at(report.report_date, report.timing, calendar)
 
 
 def _by_date(report: ScheduledReport) -> tuple[date, Ticker]:

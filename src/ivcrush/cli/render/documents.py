@@ -29,7 +29,7 @@ def render_batch(report: BatchReport, style: Style) -> Iterator[str]:
         return _batch_json(report)
     if style.form == "csv":
         return csv_pieces(lambda: chain(map(_read, report.analyses), report.failures, map(rejection_row, rejected)))
-    table = batch_table(report.head, map(_read, report.analyses), report.failures, style)
+    table = batch_table(report.head, map(_read, report.analyses), report.failures, style, report.ages_s)
     if report.rejected is None:
         return table
     return chain(table, rejection_lines(map(_read, report.analyses), rejected))

@@ -5,8 +5,10 @@ Hand-aligned because a table library takes longer to load than the whole analysi
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 
 from ivcrush.application.documents import Document, Json
+from ivcrush.application.metrics.doubts import DOUBTS
 from ivcrush.cli.command import Style
 from ivcrush.cli.failures import failure_line
 from ivcrush.utils.text import printable
@@ -18,6 +20,7 @@ _LABEL_WIDTH = 22
 _BATCH_COLUMNS = (
     "ticker",
     "report",
+    "enter by",
     "event move",
     "past mean",
     "ratio",
@@ -26,8 +29,8 @@ _BATCH_COLUMNS = (
     "P(>1)",
     "execution",
     "verdict",
-    "flags",
 )
+_AGE_COLUMN = "age"
 _MOVES = ("close_to_close_pct", "gap_pct", "open_to_close_pct", "peak_pct")
 _SIMULATED = "SIMULATED MARKET: every number below is invented"
 
@@ -42,14 +45,27 @@ def analysis_table(document: Document, style: Style) -> str:
 
 
 def batch_table(
-    head: Document, analyses: Iterable[Document], failures: Sequence[Document], style: Style
+    head: Document,
+    analyses: Iterable[Document],
+    failures: Sequence[Document],
+    style: Style,
+    ages_s: Sequence[float | None] = (),
 ) -> Iterator[str]:
-    """A row an analysis, ranked, then the failures and the totals; a line a piece."""
-    rows = [_batch_row(analysis, style) for analysis in analyses]
+    """A row an analysis, ranked, then the failures, the flags and the totals; a line a piece.
+
+    `ages_s` are those of the rows that a run which was cut had done, None for the others; empty where there are none.
+    """
+    as_of = datetime.fromisoformat(str(head["as_of"]))
+    rows: list[tuple[str, ...]] = []
+    flagged: list[str] = []
+    for analysis in analyses:
+        rows.append(_batch_row(analysis, as_of, style))
+        flagged += _flags_named(analysis)
     lines = [_SIMULATED] if style.simulated else []
     lines += [f"as of {_text(head['as_of'])}", ""]
-    lines += aligned([_BATCH_COLUMNS, *rows]) if rows else []
+    lines += aligned(_with_ages([_BATCH_COLUMNS, *rows], ages_s)) if rows else []
     lines += [_failed(each) for each in failures]
+    lines += ["", "flags:", *flagged] if flagged else []
     for line in (*lines, "", _summed(head)):
         yield f"{line}\n"
     yield f"up to {_text(head['term_structure_depth'])} expirations read from the event's on\n"
@@ -117,7 +133,11 @@ def _heading(document: Document, style: Style) -> Iterator[str]:
     )
     expirations = document["expirations_used"]
     depth = len(expirations) if isinstance(expirations, list) else 0
-    yield f"spot {_number(document['spot'], 2)}, expiration {_text(document['expiration'])}, {depth} expirations read"
+    enter_by = f"{datetime.fromisoformat(str(earnings['enter_by'])):%Y-%m-%d %H:%M}"
+    yield (
+        f"spot {_number(document['spot'], 2)}, expiration {_text(document['expiration'])}, "
+        f"{depth} expirations read, enter by {enter_by}"
+    )
     yield ""
 
 
@@ -225,7 +245,7 @@ def _verdict(document: Document, style: Style) -> Iterator[str]:
         yield f"  flags: {', '.join(map(_text, flags))}"
 
 
-def _batch_row(analysis: Document, style: Style) -> tuple[str, ...]:
+def _batch_row(analysis: Document, as_of: datetime, style: Style) -> tuple[str, ...]:
     earnings, move = _part(analysis, "earnings"), _part(analysis, "implied_move")
     vrp, history, execution = (_part(analysis, name) for name in ("vrp", "history", "execution"))
     low, high = _pair(vrp["interval_90"]) if "error" not in vrp else ("", "")
@@ -233,6 +253,7 @@ def _batch_row(analysis: Document, style: Style) -> tuple[str, ...]:
     return (
         _text(analysis["ticker"]),
         f"{_text(earnings['date'])} {_text(earnings['timing'])}{_moved(earnings)}",
+        _enter_by(earnings, as_of, style),
         f"{_number(move['event_move_pct'], 2)} %",
         f"{_number(history['mean_abs_pct'], 2)} %" if "error" not in history else "n/a",
         _number(vrp["ratio"], 2) if "error" not in vrp else "n/a",
@@ -241,7 +262,6 @@ def _batch_row(analysis: Document, style: Style) -> tuple[str, ...]:
         _percent(vrp["probability_above_one"]) if "error" not in vrp else "n/a",
         _text(execution["tier"]) if "error" not in execution else "n/a",
         _colored(verdict + (", tradeable" if analysis["tradeable"] is True else ""), _COLORS.get(verdict, "0"), style),
-        _flag_count(analysis),
     )
 
 
@@ -250,10 +270,40 @@ def _moved(earnings: Document) -> str:
     return "" if earnings.get("moved_from") is None else f", moved from {_text(earnings['moved_from'])}"
 
 
-def _flag_count(analysis: Document) -> str:
+def _enter_by(earnings: Document, as_of: datetime, style: Style) -> str:
+    """The day of the last session before the reaction; today's, which is what matters now, with the hour it closes."""
+    told = earnings.get("enter_by")
+    if told is None:  # kept by a run of another version
+        return "-"
+    closes_at = datetime.fromisoformat(str(told)).astimezone(as_of.tzinfo)
+    if closes_at <= as_of:
+        return "over"
+    today = closes_at.date() == as_of.date()
+    return _colored(f"today {closes_at:%H:%M}", "1", style) if today else f"{closes_at:%Y-%m-%d}"
+
+
+def _with_ages(rows: list[tuple[str, ...]], ages_s: Sequence[float | None]) -> list[tuple[str, ...]]:
+    """The rows with a last column for the age of those that were taken over; as they are where none was."""
+    if not ages_s:
+        return rows
+    cells = (_AGE_COLUMN, *("-" if age_s is None else _age(age_s) for age_s in ages_s))
+    return [(*row, cell) for row, cell in zip(rows, cells, strict=True)]
+
+
+def _age(age_s: float) -> str:
+    return f"{age_s / 60:.0f} min" if age_s >= 60 else f"{age_s:.0f} s"
+
+
+def _flags_named(analysis: Document) -> Iterator[str]:
+    """The company's flags by name, those first that keep it from being tradeable."""
     flags = analysis["flags"]
     assert isinstance(flags, list)
-    return str(len(flags)) if flags else "-"
+    doubts = [_text(flag) for flag in flags if flag in DOUBTS]
+    others = [_text(flag) for flag in flags if flag not in DOUBTS]
+    told = [f"in doubt: {', '.join(doubts)}"] if doubts else []
+    told += [", ".join(others)] if others else []
+    if told:
+        yield f"  {_text(analysis['ticker'])}: {'; '.join(told)}"
 
 
 def _line(label: str, value: str) -> str:
