@@ -12,8 +12,8 @@ from typing import Final
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.operations import DatabaseFacts
 from ivcrush.infrastructure.database.connection import DAMAGE, Interrupted, Row, give_up_when
-from ivcrush.infrastructure.database.failures import storage_failure, unusable
-from ivcrush.infrastructure.database.inspection import connect_for_reading, remarks
+from ivcrush.infrastructure.database.failures import unusable
+from ivcrush.infrastructure.database.inspection import look_into, remarks
 from ivcrush.infrastructure.database.migrations import MIGRATIONS, TABLES, schema_version
 
 _MOST_FINDINGS: Final = 20
@@ -27,18 +27,13 @@ def examine_database(path: Path, *, interrupted: Interrupted) -> Result[Database
     Errors: DBERROR for a file that is missing, empty, unreadable or another program's; CONFIG for a newer schema.
     Raises sqlite3.OperationalError once `interrupted` says so.
     """
-    opened = connect_for_reading(path)
-    if isinstance(opened, Err):
-        return opened
-    connection = opened.value
-    try:
+
+    def look(connection: sqlite3.Connection) -> Result[DatabaseFacts]:
         give_up_when(connection, interrupted)
         connection.execute("BEGIN")  # whatever is read from here on is of one moment
         return Ok(_facts(connection, path))
-    except sqlite3.DatabaseError as error:
-        return storage_failure(error, path)
-    finally:
-        connection.close()
+
+    return look_into(path, look)
 
 
 def require_sound(path: Path, *, interrupted: Interrupted) -> Result[DatabaseFacts]:

@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.infrastructure.database.connection import Database, connect, connect_for_reading_only, give_up_when
@@ -18,6 +18,8 @@ from ivcrush.infrastructure.database.init_schema import recognise, refuse_by_siz
 from ivcrush.infrastructure.database.migrations import MIGRATIONS, schema_version
 from ivcrush.infrastructure.database.write_gate import WriteGate
 from ivcrush.infrastructure.disk import peculiarities
+
+T = TypeVar("T")
 
 # The context `reason` of what the next run puts right by itself.
 OLDER_SCHEMA: Final = "older_schema"
@@ -53,18 +55,25 @@ def inspect_database(path: Path, *, read_for_s: float, monotonic: Callable[[], f
     Reading all pages takes about a second per GB cached and is given up after `read_for_s`. Errors: DBERROR, CONFIG,
     as `open_for_reading` but for an older schema; damage; a file that cannot be written or stays locked for a second.
     """
+    described = look_into(path, lambda connection: _described(connection, path, read_for_s, monotonic))
+    refusal = described if isinstance(described, Err) else _refuse_unwritable(path)
+    return described if refusal is None else refusal
+
+
+def look_into(path: Path, look: Callable[[sqlite3.Connection], Result[T]]) -> Result[T]:
+    """What `look` finds in a file of this program, sound or not, of this schema or an older one.
+
+    Errors: those of `connect_for_reading` and of `look`; DBERROR where SQLite fails.
+    """
     opened = connect_for_reading(path)
     if isinstance(opened, Err):
         return opened
-    connection = opened.value
     try:
-        described = _described(connection, path, read_for_s, monotonic)
+        return look(opened.value)
     except sqlite3.DatabaseError as error:
-        described = storage_failure(error, path)
+        return storage_failure(error, path)
     finally:
-        connection.close()
-    refusal = described if isinstance(described, Err) else _refuse_unwritable(path)
-    return described if refusal is None else refusal
+        opened.value.close()
 
 
 def connect_for_reading(path: Path) -> Result[sqlite3.Connection]:
