@@ -16,7 +16,7 @@ help:
 	@echo "make accuracy  the figures of the estimates, against known truth and published tables"
 	@echo "make dialect   third-party clients read the simulated market"
 	@echo "make kill      the commands killed at random moments, KILLS=300 times: nothing lost, doubled or torn"
-	@echo "sudo make faults             every fault that the program must survive, a quarter of an hour; what lacks its tool"
+	@echo "sudo make faults             every fault that the program must survive, some twenty minutes; what lacks its tool"
 	@echo "               is skipped and named (Debian: apt-get install strace faketime openssl mount util-linux systemd)"
 	@echo "make faults-http  each request of a batch with each fault that its provider can have, most of an hour"
 	@echo "make fuzz      FUZZ=1000000 broken texts for everything that reads what others wrote"
