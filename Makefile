@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-input
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check check-static format bench accuracy dialect kill faults faults-http fuzz power year mutants trial lock clean install-service uninstall-service
+.PHONY: help demo test check check-static format bench accuracy dialect kill faults faults-disk faults-http fuzz power year mutants trial lock clean install-service uninstall-service
 
 help:
 	@echo "make demo      backfill and analyse AAPL and a few others on the embedded simulated market: no key, no network"
@@ -18,6 +18,7 @@ help:
 	@echo "make kill      the commands killed at random moments, KILLS=300 times: nothing lost, doubled or torn"
 	@echo "sudo make faults             every fault that the program must survive, some twenty minutes; what lacks its tool"
 	@echo "               is skipped and named (Debian: apt-get install strace faketime openssl mount util-linux systemd)"
+	@echo "make faults-disk  each call to the disk of a batch with each way in which it can fail, most of an hour (strace)"
 	@echo "make faults-http  each request of a batch with each fault that its provider can have, most of an hour"
 	@echo "make fuzz      FUZZ=1000000 broken texts for everything that reads what others wrote"
 	@echo "make power     the power lost at CUTS=1000 moments of the repositories' real writes: nothing acknowledged lost"
@@ -95,6 +96,9 @@ kill: .venv/dev
 
 faults: .venv/dev
 	@RUN_PRIVILEGED=1 $(BIN)/python -m pytest tests/faults -rs
+
+faults-disk: .venv/dev
+	@DISK_FAULT_CALLS=all $(BIN)/python -m pytest tests/faults/test_disk_loop.py -rs
 
 faults-http: .venv/dev
 	@HTTP_FAULT_PAIRS=all $(BIN)/python -m pytest tests/faults/test_http_loop.py

@@ -1,8 +1,9 @@
 """Each call to the disk that a batch of two companies makes × each way in which it can fail, one at a time.
 
 After each: never a corrupt database, never a success claimed that is none, the old report or the new one whole, and the
-next run finishes. strace makes the calls fail. RUN_PRIVILEGED=1 (`make faults`) strikes every call, of the hundreds of
-page writes every seventh; without it a seeded sample is struck. How many of how many is printed.
+next run finishes. strace makes the calls fail. DISK_FAULT_CALLS=all (`make faults-disk`) strikes every call, a number
+so many of each kind; RUN_PRIVILEGED=1 alone (`make faults`) every call, but of the hundreds of page writes every
+seventh; without either a seeded sample is struck. How many of how many is printed.
 """
 
 import json
@@ -21,7 +22,9 @@ from tests.faults.processes import ended, started
 from tests.faults.verdict import count, sound
 from tests.integration.conftest import Desk, Finished
 
-WHOLE: Final = os.environ.get("RUN_PRIVILEGED") == "1"  # read here: a desk clears the environment
+# Read here: a desk clears the environment.
+ORDERED: Final = os.environ.get("DISK_FAULT_CALLS")
+WHOLE: Final = os.environ.get("RUN_PRIVILEGED") == "1"
 SAMPLE, SEED = 1, 15
 YESTERDAYS, REPORT = b"yesterday's\n", "r.json"
 COMMAND: Final = ("analyze-batch", "--tickers", "AAPL,KO", "--continue-on-error", "--format", "json")
@@ -77,10 +80,14 @@ def ours(desk: Desk, call: Call) -> bool:
     return any(path.startswith((str(desk.directory), ".ivcrush-", REPORT)) or path == "." for path in named)
 
 
-def chosen(every: list[Call], calls: str) -> list[Call]:
-    """The calls to strike."""
-    apart = every[::PAGE_WRITES_APART] if calls == "pwrite64" else every
-    return apart if WHOLE else Random(SEED).sample(apart, min(SAMPLE, len(apart)))
+def chosen(every: list[Call], calls: str, *, ordered: str | None, whole: bool) -> list[Call]:
+    """The calls to strike: all, or as many as were ordered; without an order those of the suite, `whole` or not."""
+    if ordered == "all":
+        return every
+    apart = every[::PAGE_WRITES_APART] if calls == "pwrite64" and ordered is None else every
+    if whole and ordered is None:
+        return apart
+    return Random(SEED).sample(apart, min(SAMPLE if ordered is None else int(ordered), len(apart)))
 
 
 def judged(desk: Desk, finished: Finished, struck: Call | None) -> str:
@@ -110,7 +117,7 @@ def test_whichever_call_to_the_disk_fails_nothing_is_corrupt_and_no_success_is_c
     every = [call for call in traced(desk, calls)[1] if ours(desk, call)]
     assert every
     outcomes: Counter[str] = Counter()
-    for call in chosen(every, calls):
+    for call in chosen(every, calls, ordered=ORDERED, whole=WHOLE):
         finished, made = traced(desk, calls, f"error={error}:when={call.place}")
         struck = next((each for each in made if each.injected), None)
         database = desk.directory / "data" / "ivcrush.db"
@@ -124,4 +131,15 @@ def test_whichever_call_to_the_disk_fails_nothing_is_corrupt_and_no_success_is_c
         assert again.code == 0, (call, again)
     with desk.capture.disabled():
         shown = ", ".join(f"{outcome} {number}x" for outcome, number in sorted(outcomes.items()))
-        print(f"{calls} {error}: {sum(outcomes.values())} of {len(every)} calls struck: {shown}")
+        print(f"{calls} {error}: {sum(outcomes.values())} of {len(every)} calls struck: {shown}", flush=True)
+
+
+@pytest.mark.parametrize(
+    ("ordered", "whole", "struck"),
+    [("all", False, 457), ("all", True, 457), ("30", True, 30), (None, True, 66), (None, False, 1)],
+)
+def test_of_457_page_writes_every_one_is_struck_by_order_and_every_seventh_by_the_suite(
+    ordered: str | None, whole: bool, struck: int
+) -> None:
+    every = [Call(place, "pwrite64") for place in range(1, 458)]
+    assert len(chosen(every, "pwrite64", ordered=ordered, whole=whole)) == struck
