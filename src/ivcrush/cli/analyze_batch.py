@@ -13,18 +13,16 @@ from ivcrush.application.documents import batch_report
 from ivcrush.application.ranking import ranked
 from ivcrush.application.services.batch_analyzer import Batch, BatchRow
 from ivcrush.application.services.request_planner import ReportQuestion
-from ivcrush.cli.batch_run import closed_day, closing_lines, code_of, refused, run_batch, tallied
+from ivcrush.cli.batch_run import alone_on_its_day, closing_lines, code_of, run_batch, tallied
 from ivcrush.cli.command import Outcome, Style, UsageError, parsed, required
 from ivcrush.cli.earnings_csv import EarningsRow, read_earnings
-from ivcrush.cli.exit_codes import Exit
 from ivcrush.cli.failures import labelled_failure, stderr_lines
-from ivcrush.cli.locked import taken
 from ivcrush.cli.render.documents import render_batch
 from ivcrush.cli.ticker_file import read_tickers
 from ivcrush.config import rules
 from ivcrush.config.settings import Provider
 from ivcrush.container import Container
-from ivcrush.domain.errors import Err, ErrorCode, Ok, err
+from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.types import Ticker, parse_ticker
 
 COMMAND = "analyze-batch"
@@ -75,9 +73,12 @@ def needed_keys(request: Request) -> tuple[Provider, ...]:  # noqa: ARG001
 
 async def execute(request: Request, container: Container, style: Style) -> Outcome:
     """Run all rows under the lock, and rank what came of them."""
-    closed = closed_day(container) if request.skip_closed_days else None
-    if closed is not None:
-        return Outcome((), Exit.DONE, (closed,))
+    return await alone_on_its_day(
+        COMMAND, container, lambda: _ranked(request, container, style), skip_closed_days=request.skip_closed_days
+    )
+
+
+async def _ranked(request: Request, container: Container, style: Style) -> Result[Outcome]:
     batch = Batch(
         command=COMMAND,
         rows=request.rows,
@@ -85,18 +86,19 @@ async def execute(request: Request, container: Container, style: Style) -> Outco
         continue_on_error=request.continue_on_error,
         fresh=request.fresh,
     )
-    held = taken(container, COMMAND)
-    ran = held if isinstance(held, Err) else await run_batch(batch, container, style)
+    ran = await run_batch(batch, container, style)
     if isinstance(ran, Err):
-        return refused(ran.error)
+        return ran
     failures = [labelled_failure(failure, style) for failure in ran.value.failures]
     code = code_of(len(ran.value.answers), ran.value.answers, ran.value.failures)
-    return Outcome(
-        pieces=render_batch(batch_report(ranked(ran.value.answers), failures, ran.value.facts), style),
-        code=code,
-        messages=(*request.remarks, *stderr_lines(ran.value.failures), *closing_lines(ran.value, code)),
-        delivered=lambda: ran.value.end(code),
-        tally=tallied(ran.value.answers, ran.value.failures),
+    return Ok(
+        Outcome(
+            pieces=render_batch(batch_report(ranked(ran.value.answers), failures, ran.value.facts), style),
+            code=code,
+            messages=(*request.remarks, *stderr_lines(ran.value.failures), *closing_lines(ran.value, code)),
+            delivered=lambda: ran.value.end(code),
+            tally=tallied(ran.value.answers, ran.value.failures),
+        )
     )
 
 

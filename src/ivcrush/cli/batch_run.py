@@ -1,11 +1,11 @@
-"""A batch as every command that has one runs it: estimate, progress, exit code, report.
+"""A batch as every command that has one runs it: trading day, lock, estimate, progress, exit code, report.
 
 Knows neither where the rows come from nor which of them matter to whom.
 """
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ivcrush.application.documents import RunFacts
@@ -15,12 +15,13 @@ from ivcrush.application.services.batch_estimate import estimate
 from ivcrush.application.services.ground import Ground
 from ivcrush.cli.command import Outcome, Style, Tally
 from ivcrush.cli.exit_codes import Exit, exit_of_run
+from ivcrush.cli.locked import taken
 from ivcrush.cli.progress import Progress, duration_text
 from ivcrush.cli.streams import in_journal, say
 from ivcrush.config.settings import Provider
 from ivcrush.container import Container
 from ivcrush.domain.analysis import TickerFailure
-from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result
+from ivcrush.domain.errors import Err, ErrorCode, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.utils.tracing import correlation_id
 
@@ -43,15 +44,18 @@ class Ran:
     end: Callable[[Exit], None]
 
 
-def refused(error: AppError) -> Outcome:
-    """The outcome of a run that could not begin."""
-    return Outcome((), exit_of_run(0, 0, [error]), (error.message,))
-
-
-def closed_day(container: Container) -> str | None:
-    """Why there is nothing to do today, None on a trading day."""
+async def alone_on_its_day(
+    command: str, container: Container, work: Callable[[], Awaitable[Result[Outcome]]], *, skip_closed_days: bool
+) -> Outcome:
+    """What `work` comes to under the run lock, or why it could not begin; nothing on a closed day that is skipped."""
     day = container.as_of.astimezone(NEW_YORK).date()
-    return None if container.market_calendar.is_session(day) else f"{day:%A, %Y-%m-%d} is no trading day: nothing done"
+    if skip_closed_days and not container.market_calendar.is_session(day):
+        return Outcome((), Exit.DONE, (f"{day:%A, %Y-%m-%d} is no trading day: nothing done",))
+    held = taken(container, command)
+    outcome = held if isinstance(held, Err) else await work()
+    if isinstance(outcome, Err):
+        return Outcome((), exit_of_run(0, 0, [outcome.error]), (outcome.error.message,))
+    return outcome.value
 
 
 async def run_batch(

@@ -13,13 +13,12 @@ from datetime import date, datetime
 from ivcrush.application.scan_report import EXPECTED, ScanFacts, left_out, scan_report
 from ivcrush.application.services.batch_analyzer import Batch, BatchRow
 from ivcrush.application.services.request_planner import ReportQuestion
-from ivcrush.application.services.scan import Coverage, Selection, coverage, days_ahead
+from ivcrush.application.services.scan import MOST_DAYS_AHEAD, Coverage, Selection, coverage, days_ahead
 from ivcrush.application.sieve import Wish, sieved, sort_field
-from ivcrush.cli.batch_run import Ran, closed_day, closing_lines, code_of, refused, run_batch, tallied
+from ivcrush.cli.batch_run import Ran, alone_on_its_day, closing_lines, code_of, run_batch, tallied
 from ivcrush.cli.command import Outcome, Style, UsageError, parsed, required
 from ivcrush.cli.exit_codes import Exit
 from ivcrush.cli.failures import labelled_failure, stderr_lines
-from ivcrush.cli.locked import taken
 from ivcrush.cli.render.documents import render_batch
 from ivcrush.config import rules
 from ivcrush.config.settings import Provider
@@ -31,7 +30,6 @@ from ivcrush.utils.timezone import parse_date
 
 COMMAND = "scan"
 USUAL_DAYS = 5
-MOST_DAYS = 90  # sessions: more than the calendar of everybody reaches
 MOST_SHOWN = 1_000_000
 
 
@@ -56,7 +54,9 @@ class Scanned:
 def prepare(arguments: argparse.Namespace) -> Request:
     """The days and the wish. Raises UsageError for what cannot be meant."""
     return Request(
-        days=USUAL_DAYS if arguments.days is None else parsed("--days", arguments.days, rules.whole(1, MOST_DAYS)),
+        days=USUAL_DAYS
+        if arguments.days is None
+        else parsed("--days", arguments.days, rules.whole(1, MOST_DAYS_AHEAD)),
         dates=_dates(arguments),
         wish=Wish(
             min_vrp=None if arguments.min_vrp is None else parsed("--min-vrp", arguments.min_vrp, rules.number(0, 100)),
@@ -74,19 +74,9 @@ def needed_keys(request: Request) -> tuple[Provider, ...]:  # noqa: ARG001
 
 async def execute(request: Request, container: Container, style: Style) -> Outcome:
     """Find, screen and analyse under the lock; sort out and render what came of it."""
-    closed = closed_day(container) if request.skip_closed_days else None
-    if closed is not None:
-        return Outcome((), Exit.DONE, (closed,))
-    begun, as_of = container.clock.monotonic(), container.as_of
-    start, end = request.dates or days_ahead(request.days, as_of, container.market_calendar)
-    held = taken(container, COMMAND)
-    found = held if isinstance(held, Err) else await _scanned(start, end, as_of, container, style)
-    if isinstance(found, Err):
-        return refused(found.error)
-    known = found.value.selection.reporters.calendar
-    reach = coverage(known.listing, start, end, container.market_calendar)
-    facts = ScanFacts(start, end, request.wish, known, reach)
-    return _told(found.value, facts, container.clock.monotonic() - begun, style)
+    return await alone_on_its_day(
+        COMMAND, container, lambda: _sifted(request, container, style), skip_closed_days=request.skip_closed_days
+    )
 
 
 def _dates(arguments: argparse.Namespace) -> tuple[date, date] | None:
@@ -100,6 +90,18 @@ def _dates(arguments: argparse.Namespace) -> tuple[date, date] | None:
     if end < start:
         raise UsageError(f"--to {end}: a date on or after --from {start} is needed")
     return start, end
+
+
+async def _sifted(request: Request, container: Container, style: Style) -> Result[Outcome]:
+    begun, as_of = container.clock.monotonic(), container.as_of
+    start, end = request.dates or days_ahead(request.days, as_of, container.market_calendar)
+    found = await _scanned(start, end, as_of, container, style)
+    if isinstance(found, Err):
+        return found
+    known = found.value.selection.reporters.calendar
+    reach = coverage(known.listing, start, end, container.market_calendar)
+    facts = ScanFacts(start, end, request.wish, known, reach)
+    return Ok(_told(found.value, facts, container.clock.monotonic() - begun, style))
 
 
 async def _scanned(start: date, end: date, as_of: datetime, container: Container, style: Style) -> Result[Scanned]:
