@@ -14,7 +14,7 @@ from ivcrush.application.ranking import ranked
 from ivcrush.application.services.batch_analyzer import Batch, BatchRow
 from ivcrush.application.services.request_planner import ReportQuestion
 from ivcrush.cli.batch_run import alone_on_its_day, closing_lines, code_of, run_batch, tallied
-from ivcrush.cli.command import Outcome, Style, UsageError, parsed, required
+from ivcrush.cli.command import Outcome, Style, UsageError, parsed_if_given, required
 from ivcrush.cli.earnings_csv import EarningsRow, read_earnings
 from ivcrush.cli.failures import labelled_failure, stderr_lines
 from ivcrush.cli.render.documents import render_batch
@@ -57,9 +57,7 @@ def prepare(arguments: argparse.Namespace) -> Request:
     return Request(
         rows=rows,
         remarks=remarks,
-        concurrency=None
-        if arguments.max_concurrent is None
-        else parsed("--max-concurrent", arguments.max_concurrent, rules.whole(1, MOST_AT_ONCE)),
+        concurrency=parsed_if_given("--max-concurrent", arguments.max_concurrent, rules.whole(1, MOST_AT_ONCE)),
         continue_on_error=arguments.continue_on_error,
         fresh=arguments.fresh,
         skip_closed_days=arguments.skip_closed_days,

@@ -17,7 +17,7 @@ from ivcrush.application.services.history_backfill import BackfillOutcome
 from ivcrush.application.services.scan import MOST_DAYS_AHEAD
 from ivcrush.cli.analyze import unique_tickers
 from ivcrush.cli.backfill_report import BackfillReport, Row, plan_document, plan_line
-from ivcrush.cli.command import Outcome, Style, Tally, UsageError, parsed
+from ivcrush.cli.command import Outcome, Style, Tally, UsageError, parsed, parsed_if_given
 from ivcrush.cli.exit_codes import Exit, exit_of_run
 from ivcrush.cli.failures import EVERYBODY, stderr_lines
 from ivcrush.cli.locked import alone
@@ -69,7 +69,7 @@ def prepare(arguments: argparse.Namespace) -> Wanted:
         )
     return Wanted(
         tickers=tickers,
-        reporting_days=None if days is None else parsed("--reporting-days", days, rules.whole(1, MOST_DAYS_AHEAD)),
+        reporting_days=parsed_if_given("--reporting-days", days, rules.whole(1, MOST_DAYS_AHEAD)),
         quarters=parsed("--quarters", arguments.quarters, rules.whole(1, MOST_QUARTERS)),
         calendar=arguments.calendar,
         dividends=arguments.dividends,

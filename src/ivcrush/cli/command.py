@@ -120,3 +120,8 @@ def parsed(flag: str, text: str, rule: Callable[[str], T]) -> T:
         return rule(text)
     except ValueError as need:
         raise UsageError(f"{flag} {printable(text, 40)}: {need} is needed") from None
+
+
+def parsed_if_given(flag: str, text: str | None, rule: Callable[[str], T]) -> T | None:
+    """The same, and None for an argument that was left out."""
+    return None if text is None else parsed(flag, text, rule)

@@ -16,7 +16,7 @@ from ivcrush.application.services.request_planner import ReportQuestion
 from ivcrush.application.services.scan import MOST_DAYS_AHEAD, Coverage, Selection, coverage, days_ahead
 from ivcrush.application.sieve import Wish, sieved, sort_field
 from ivcrush.cli.batch_run import Ran, alone_on_its_day, closing_lines, code_of, run_batch, tallied
-from ivcrush.cli.command import Outcome, Style, UsageError, parsed, required
+from ivcrush.cli.command import Outcome, Style, UsageError, parsed, parsed_if_given, required
 from ivcrush.cli.exit_codes import Exit
 from ivcrush.cli.failures import labelled_failure, stderr_lines
 from ivcrush.cli.render.documents import render_batch
@@ -59,9 +59,9 @@ def prepare(arguments: argparse.Namespace) -> Request:
         else parsed("--days", arguments.days, rules.whole(1, MOST_DAYS_AHEAD)),
         dates=_dates(arguments),
         wish=Wish(
-            min_vrp=None if arguments.min_vrp is None else parsed("--min-vrp", arguments.min_vrp, rules.number(0, 100)),
-            sort=None if arguments.sort is None else parsed("--sort", arguments.sort, sort_field),
-            top=None if arguments.top is None else parsed("--top", arguments.top, rules.whole(1, MOST_SHOWN)),
+            min_vrp=parsed_if_given("--min-vrp", arguments.min_vrp, rules.number(0, 100)),
+            sort=parsed_if_given("--sort", arguments.sort, sort_field),
+            top=parsed_if_given("--top", arguments.top, rules.whole(1, MOST_SHOWN)),
         ),
         skip_closed_days=arguments.skip_closed_days,
     )
