@@ -241,7 +241,7 @@ def test_a_spent_day_ends_with_75_where_nothing_could_be_done_and_with_3_where_s
         "requests": 0,
         "cache_hits": 0,
     }  # fmt: skip
-    assert none.err.startswith("MSFT: QUOTA: 127.0.0.1: alpha_vantage: 1 of 1 calls of the last 24 hours are spent")
+    assert none.err.startswith("MSFT: QUOTA: alpha_vantage: 1 of 1 calls of the last 24 hours are spent")
 
 
 def test_the_providers_word_that_the_day_is_spent_is_remembered_by_the_next_run(desk: Desk) -> None:

@@ -486,16 +486,20 @@ async def test_each_question_is_asked_as_the_documentation_spells_it(question: s
         assert server.requests[0].startswith(f"GET {target} HTTP/1.1\r\n")
 
 
+SPENT = AppError(ErrorCode.QUOTA, "25 of 25 spent")
+
+
 class Allowance:
     """A day of so many requests."""
 
-    def __init__(self, left: int) -> None:
+    def __init__(self, left: int, refusal: AppError = SPENT) -> None:
         self.left = left
+        self.refusal = refusal
         self.told_exhausted = False
 
     def spend(self) -> Result[None]:
         self.left -= 1
-        return Ok(None) if self.left >= 0 else err(ErrorCode.QUOTA, "25 of 25 spent")
+        return Ok(None) if self.left >= 0 else Err(self.refusal)
 
     def exhausted(self) -> None:
         self.told_exhausted = True
@@ -563,8 +567,15 @@ async def test_an_allowance_that_is_spent_sends_nothing() -> None:
         assert await client.dividends(TSLA) == Ok(())
         refused = await client.dividends(TSLA)
         assert isinstance(refused, Err)
-        assert refused.error == AppError(ErrorCode.QUOTA, "127.0.0.1: 25 of 25 spent")
+        assert refused.error == SPENT
         assert len(server.requests) == transport.counts.sent == 1
+
+
+async def test_a_count_that_cannot_be_kept_is_told_of_the_database_and_not_of_the_host_that_was_not_asked() -> None:
+    fault = AppError(ErrorCode.DBERROR, "/data/ivcrush.db: disk I/O error")
+    async with alpha_vantage(answer(200, b"{}"), allowance=Allowance(0, fault)) as (client, server, _, _):
+        assert await client.dividends(TSLA) == Err(fault)
+        assert server.requests == []
 
 
 async def test_a_burst_refusal_is_retried_after_more_than_a_second() -> None:

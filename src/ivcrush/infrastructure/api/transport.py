@@ -215,7 +215,7 @@ class Transport:
         if verdict.error is None:
             assert answer is not None
             return Ok(Reply(answer.status, answer.body, answer.served_at))
-        error = self._told(verdict.error)
+        error = self._told(verdict.error) if slot.sent else verdict.error  # the allowance names itself
         if verdict.sick:
             self._last_sickness = error
         alike = sum(1 for one in verdicts if one.error is not None and one.error.code is error.code)
