@@ -33,10 +33,10 @@ class Stores:
         saved = self.prices.save_history(IBM, moves, missing, bars, through=TODAY, saved_at=asked, oldest_report=oldest)
         assert saved == Ok(None)
 
-    def expect(self, day, timing=Timing.AMC):
+    def expect(self, *days, timing=Timing.AMC):
         source = ReportSource.ALPHA_VANTAGE
-        report = ScheduledReport(IBM, day, timing, DateStatus.CONFIRMED, source)
-        assert self.earnings.save_scheduled(IBM, [report], NOW - timedelta(30), source=source) == Ok(None)
+        reports = [ScheduledReport(IBM, day, timing, DateStatus.CONFIRMED, source) for day in days]
+        assert self.earnings.save_scheduled(IBM, reports, NOW - timedelta(30), source=source) == Ok(None)
 
     def standing(self, *, now=NOW, as_of=None, quarters=3, **wanted):
         needs = HistoryNeeds(self.prices, self.earnings, now=lambda: now)
@@ -85,20 +85,44 @@ def test_without_a_calendar_a_report_is_due_a_hundred_days_after_the_last(stores
 )
 def test_a_report_of_today_is_due_once_the_session_that_reacts_to_it_is_over(stores, timing, due):
     stores.save(asked=NOW - timedelta(30))
-    stores.expect(TODAY, timing)
+    stores.expect(TODAY, timing=timing)
     assert stores.lacks_reports() is due
     monday_evening = NOW + timedelta(3)
     assert stores.lacks_reports(now=monday_evening)
 
 
+# After the report of 17 February, 45 days that are the same report and 100 of a quarter end on 12 July.
+@pytest.mark.parametrize(
+    ("named", "due"), [(date(2026, 8, 18), True), (date(2026, 7, 13), True), (date(2026, 7, 12), False)]
+)
+def test_where_the_calendar_names_the_report_after_next_the_next_was_made_and_is_asked_for(stores, named, due):
+    stores.save(asked=NOW - timedelta(60))
+    stores.expect(named)
+    assert stores.lacks_reports() is due
+
+
+def test_a_report_after_next_says_nothing_until_a_quarter_before_it(stores):
+    stores.save(asked=NOW - timedelta(60))
+    stores.expect(date(2026, 8, 18))  # 100 days after 10 May
+    assert not stores.lacks_reports(now=datetime(2026, 5, 9, 23, 59, tzinfo=NEW_YORK))
+    assert stores.lacks_reports(now=datetime(2026, 5, 10, 0, 1, tzinfo=NEW_YORK))
+
+
+def test_a_report_that_the_calendar_still_names_is_not_asked_for_on_the_word_of_the_one_after_it(stores):
+    stores.save(asked=NOW - timedelta(60))
+    stores.expect(date(2026, 5, 20), date(2026, 8, 18))
+    assert stores.standing().expected == date(2026, 5, 20)
+    assert not stores.lacks_reports()
+
+
 def test_an_expected_date_near_a_stored_report_is_another_spelling_of_it(stores):
     stores.save(asked=NOW - timedelta(30))
-    stores.expect(FEBRUARY + timedelta(45), Timing.BMO)
+    stores.expect(FEBRUARY + timedelta(45), timing=Timing.BMO)
     assert not stores.lacks_reports()
 
 
 def test_a_report_that_is_not_to_be_had_is_asked_for_daily_at_first_and_then_weekly(stores):
-    stores.expect(TODAY, Timing.BMO)  # answered by Friday's close at 16:00
+    stores.expect(TODAY, timing=Timing.BMO)  # answered by Friday's close at 16:00
     due = NOW - timedelta(hours=2)
     for asked_after, asks_again_after in ((1, 1), (3, 3), (6, 6), (30, 7)):
         asked = due + timedelta(asked_after)
@@ -109,7 +133,7 @@ def test_a_report_that_is_not_to_be_had_is_asked_for_daily_at_first_and_then_wee
 
 
 def test_a_timer_that_runs_an_hour_early_still_asks_every_day(stores):
-    stores.expect(TODAY, Timing.BMO)
+    stores.expect(TODAY, timing=Timing.BMO)
     stores.save(asked=NOW)
     assert not stores.lacks_reports(now=NOW + timedelta(hours=19))
     assert stores.lacks_reports(now=NOW + timedelta(hours=23))
@@ -119,7 +143,7 @@ def test_a_company_without_any_report_is_asked_about_after_a_month_or_when_one_w
     stores.prices.save_asked(IBM, NOW)
     assert not stores.lacks_reports(now=NOW + timedelta(29))
     assert stores.lacks_reports(now=NOW + timedelta(31))
-    stores.expect(date(2026, 5, 20), Timing.BMO)
+    stores.expect(date(2026, 5, 20), timing=Timing.BMO)
     assert not stores.lacks_reports(now=NOW + timedelta(4))
     assert stores.lacks_reports(now=NOW + timedelta(5))
 

@@ -1,8 +1,8 @@
 """What of a company's history is stored at a moment, and what of it has to be asked for: decided on this machine.
 
 Asks no provider and writes nothing. A history is whole where it holds the reports that are wanted, or all that the
-provider had; it stays fresh until the next report is due by the stored calendar, or until a quarter has gone by. A
-report that is due and still not to be had is asked for again at intervals that grow from a day to a week.
+provider had; it stays fresh until the next report is due by the stored calendar, or passed over by it, or until a
+quarter has gone by. A report that is due and still not to be had is asked for again at intervals that grow from a day to a week.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -220,14 +220,24 @@ def _is_due(
 def _due(
     dates: Sequence[date], asked: _Asked, expected: Sequence[ScheduledReport], calendar: MarketCalendar
 ) -> Iterator[datetime]:
-    """When the next report should be there: once the stock has closed on it by the calendar, or a quarter went by."""
+    """When the next report should be there: once the stock has closed on it by the calendar, or a quarter went by.
+
+    Where the calendar's first is the one after next, the next was made by a quarter before it, unseen.
+    """
     if dates:
         after = dates[0] + SAME_REPORT
-        yield datetime.combine(dates[0], time.min, NEW_YORK) + QUARTER
+        yield _midnight(dates[0] + QUARTER)
     else:
         after = asked.at.astimezone(NEW_YORK).date()
         yield asked.at + WITHOUT_REPORTS
-    yield from (_answered_at(each, calendar) for each in expected if each.report_date > after)
+    coming = [each for each in expected if each.report_date > after]
+    if dates and coming and coming[0].report_date > after + QUARTER:
+        yield _midnight(coming[0].report_date - QUARTER)
+    yield from (_answered_at(each, calendar) for each in coming)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, NEW_YORK)
 
 
 def _answered_at(report: ScheduledReport, calendar: MarketCalendar) -> datetime:
