@@ -18,7 +18,8 @@ from ivcrush.domain.health import HistoryCoverage
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.operations import RunRecord
 from ivcrush.infrastructure.api.probes import TradierProbe, knock
-from ivcrush.infrastructure.api.transport import Bounds, Resilience
+from ivcrush.infrastructure.api.transport import Resilience
+from ivcrush.infrastructure.api.wire import Bounds
 from ivcrush.infrastructure.cache.inspection import inspect_cache
 from ivcrush.infrastructure.database.inspection import inspect_database
 from ivcrush.infrastructure.database.repositories.health_repository import HealthRepository

@@ -13,8 +13,9 @@ from ivcrush.domain.errors import Err, ErrorCode, Result, err
 from ivcrush.domain.protocols import EarningsData, MarketData
 from ivcrush.infrastructure.api.alpha_vantage import AlphaVantageClient, alpha_vantage_transport
 from ivcrush.infrastructure.api.tradier import TradierClient, tradier_transport
-from ivcrush.infrastructure.api.transport import Bounds, Resilience, Transport
+from ivcrush.infrastructure.api.transport import Resilience, Transport
 from ivcrush.infrastructure.api.unconfigured import UnconfiguredEarningsData
+from ivcrush.infrastructure.api.wire import Bounds
 from ivcrush.infrastructure.cache.cached_provider import CachedEarningsData, CachedMarketData, CachePolicy
 from ivcrush.infrastructure.cache.hybrid_cache import HybridCache
 from ivcrush.infrastructure.cache.memory_cache import MemoryCache

@@ -21,7 +21,8 @@ from ivcrush.domain.types import Ticker
 from ivcrush.infrastructure.api.alpha_vantage import AlphaVantageClient, alpha_vantage_transport
 from ivcrush.infrastructure.api.probes import knock
 from ivcrush.infrastructure.api.tradier import TradierClient, tradier_transport
-from ivcrush.infrastructure.api.transport import Bounds, Reply, Request, RequestCounts, Resilience, Transport
+from ivcrush.infrastructure.api.transport import Reply, RequestCounts, Resilience, Transport
+from ivcrush.infrastructure.api.wire import Bounds, Request
 from ivcrush.utils.rate_limiter import Window
 from ivcrush.utils.redaction import Redactor
 from ivcrush.utils.retry import RetryPolicy

@@ -19,7 +19,8 @@ from ivcrush.infrastructure.api.alpha_vantage_parse import (
     parse_scheduled_reports,
     parse_splits,
 )
-from ivcrush.infrastructure.api.transport import Bounds, DailyAllowance, Endpoint, Request, Resilience, Transport
+from ivcrush.infrastructure.api.transport import DailyAllowance, Resilience, Transport
+from ivcrush.infrastructure.api.wire import Bounds, Endpoint, Request
 from ivcrush.utils.rate_limiter import Window
 
 

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
-from ivcrush.infrastructure.api.transport import Reply, Request, Transport
+from ivcrush.infrastructure.api.transport import Reply, Transport
+from ivcrush.infrastructure.api.wire import Request
 from ivcrush.utils.own_thread import in_own_thread
 
 _PORTS = {"https": 443, "http": 80}

@@ -21,7 +21,8 @@ from ivcrush.infrastructure.api.tradier_parse import (
     parse_quotes,
     parse_session_days,
 )
-from ivcrush.infrastructure.api.transport import Bounds, Endpoint, Pairs, Request, Resilience, Transport
+from ivcrush.infrastructure.api.transport import Resilience, Transport
+from ivcrush.infrastructure.api.wire import Bounds, Endpoint, Pairs, Request
 from ivcrush.utils.rate_limiter import Window
 
 LONGEST_QUERY = 2_000  # characters; longer lists of symbols go by POST, as the documentation asks

@@ -1,29 +1,20 @@
 """The one way to a provider: every request is paced, guarded, bounded, retried and judged here.
 
 Retry is outermost; each attempt takes a place among the concurrent requests and a token, passes the breaker and is
-sent. What an answer means is the provider's `Dialect`. The outcome is a `Result`: no exception of the HTTP library
-leaves, and no URL, header or body of a provider reaches a message before it was redacted.
-
-Never follows redirects, never reads proxies, `.netrc` or certificate paths from the environment (`trust_env=False`):
-the bearer token goes to the configured host and nowhere else. TLS is verified against certifi's roots. `timeout_s` is
-the total time of one request from connecting to the last byte; waiting for a token is ours and not counted in it.
+sent. What an answer means is the provider's `Dialect`. The outcome is a `Result`, and no URL, header or body of a
+provider reaches a message before it was redacted. How a request travels is `wire`'s.
 """
 
 import asyncio
-import importlib.util
 import logging
-import ssl
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
+from typing import Protocol
 
 from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result
-from ivcrush.infrastructure.api.body import read_body
 from ivcrush.infrastructure.api.dialect import Answer, Dialect, Verdict
-from ivcrush.infrastructure.api.json_wire import BOM
+from ivcrush.infrastructure.api.wire import Bounds, Endpoint, Request, Wire
 from ivcrush.utils.circuit_breaker import BreakerState, CircuitBreaker
 from ivcrush.utils.logging import fields
 from ivcrush.utils.performance import track_performance
@@ -31,23 +22,8 @@ from ivcrush.utils.rate_limiter import RateLimiter, Slot, Window
 from ivcrush.utils.retry import Retry, Retryable, RetryPolicy
 from ivcrush.utils.text import printable
 
-if TYPE_CHECKING:
-    import httpx
-
-MAX_BODY_BYTES = 20_000_000
 _LONGEST_MESSAGE = 240
 _log = logging.getLogger(__name__)
-
-Pairs = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to ask; `parameters` may hold a key and are never shown. With `form` it is a POST."""
-
-    path: str
-    parameters: Pairs = field(default=(), repr=False)
-    form: Pairs = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +53,6 @@ class RequestCounts:
 
     sent: int = 0
     repeated: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a provider lives and what every request to it carries; headers are secret."""
-
-    base_url: str
-    headers: Pairs = field(default=(), repr=False)
-
-    @property
-    def host(self) -> str:
-        """The only part of an address that messages name."""
-        return urlsplit(self.base_url).hostname or self.base_url
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one request may cost: seconds in all, decoded bytes, and how many may be under way at once."""
-
-    timeout_s: float = 30.0
-    max_body_bytes: int = MAX_BODY_BYTES
-    max_concurrent: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +101,7 @@ class Resilience:
 
 
 class Transport:
-    """One per provider, for the life of the process; the HTTP library is loaded at the first request."""
+    """One per provider, for the life of the process."""
 
     def __init__(
         self,
@@ -164,7 +118,7 @@ class Transport:
     ) -> None:
         self._endpoint = endpoint
         self._dialect = dialect
-        self._bounds = bounds
+        self._wire = Wire(endpoint, bounds, utc_now)
         self._limiter = limiter
         self._breaker = breaker
         self._retry = retry
@@ -172,8 +126,6 @@ class Transport:
         self._redact = redact
         self._allowance = allowance
         self._places = asyncio.Semaphore(bounds.max_concurrent)
-        self._idle: list[httpx.AsyncClient] = []
-        self._verify: ssl.SSLContext | None = None
         self._ended: AppError | None = None
         self._last_sickness: AppError | None = None
         self._sent = self._repeated = 0
@@ -196,8 +148,7 @@ class Transport:
 
     async def aclose(self) -> None:
         """Closes the connections; the transport may be used again."""
-        while self._idle:
-            await self._idle.pop().aclose()
+        await self._wire.aclose()
 
     async def _attempt(self, request: Request, verdicts: list[Verdict]) -> Ok[Reply] | Err | Retryable:
         """One request, or none where the breaker or the day's allowance forbids it; its verdict is appended."""
@@ -256,51 +207,10 @@ class Transport:
             return Verdict(spent.error, ends_provider=spent.error.code is ErrorCode.QUOTA), None
         slot.sent = True
         self._sent += 1
-        answer = await self._ask(request)
+        answer = await self._wire.ask(request)
         if isinstance(answer, Verdict):
             return answer, None
         return self._judge(answer, slot), answer
-
-    @track_performance(name="request on the wire", threshold_s=10.0)
-    async def _ask(self, request: Request) -> Answer | Verdict:
-        """The answer, or the verdict on a way that failed; the total deadline covers the last byte of the body."""
-        import httpx
-
-        try:
-            async with asyncio.timeout(self._bounds.timeout_s):
-                return await self._receive(request)
-        except TimeoutError:
-            return _passing(ErrorCode.TIMEOUT, f"no complete answer within {self._bounds.timeout_s:g} s")
-        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol) as fault:
-            return Verdict(AppError(ErrorCode.CONFIG, f"token or address unusable ({type(fault).__name__})"))
-        except httpx.TransportError as fault:
-            refusal = _tls_refusal(fault)
-            if refusal is not None:
-                return Verdict(AppError(ErrorCode.EXTERNAL, f"TLS: {refusal}"))
-            return _passing(ErrorCode.EXTERNAL, f"connection failed ({type(fault).__name__})")
-
-    async def _receive(self, request: Request) -> Answer | Verdict:
-        """By the client that was idle last: its connection is the likeliest to be open still."""
-        client = self._idle.pop() if self._idle else self._client()
-        try:
-            return await self._receive_by(client, request)
-        finally:
-            self._idle.append(client)
-
-    async def _receive_by(self, client: "httpx.AsyncClient", request: Request) -> Answer | Verdict:
-        async with client.stream(
-            "POST" if request.form else "GET",
-            self._endpoint.base_url.rstrip("/") + request.path,
-            params=list(request.parameters),
-            data=dict(request.form) or None,
-        ) as response:
-            headers = dict(response.headers)
-            coding = headers.get("content-encoding", "")
-            body = await read_body(response.aiter_raw(), coding, self._bounds.max_body_bytes)
-            if isinstance(body, Err):
-                transient = body.error.code is ErrorCode.EXTERNAL
-                return Verdict(body.error, again=transient, sick=transient)
-            return Answer(response.status_code, headers, body.value.removeprefix(BOM), self._utc_now())
 
     def _judge(self, answer: Answer, slot: Slot) -> Verdict:
         served_at = answer.served_at
@@ -327,56 +237,8 @@ class Transport:
         line = printable(" ".join(self._redact(error.message).split()), _LONGEST_MESSAGE)
         return AppError(error.code, f"{self._endpoint.host}: {line}", error.context)
 
-    def _client(self) -> "httpx.AsyncClient":
-        """A client with one connection; of several in one pool every request looks over all, for half its own time."""
-        import httpx
-
-        if self._verify is None:
-            _calm_libraries()
-            self._verify = _trust(self._endpoint.base_url)
-        return httpx.AsyncClient(
-            headers=[*self._endpoint.headers, ("Accept-Encoding", "gzip"), ("User-Agent", "ivcrush")],
-            timeout=None,  # noqa: S113  the total deadline is stricter than any of httpx's
-            follow_redirects=False,
-            trust_env=False,
-            verify=self._verify,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-        )
-
-
-def _calm_libraries() -> None:
-    for chatty in ("httpx", "httpcore"):  # their lines below WARNING hold whole URLs, keys included
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    if importlib.util.find_spec("sniffio") is None:
-        # httpcore imports it at every lock and event, and a module that is absent is searched for each time: a third of
-        # the time of a request. None is Python's way to say once and for all that there is none.
-        sys.modules["sniffio"] = None  # type: ignore[assignment]
-
-
-def _passing(code: ErrorCode, message: str) -> Verdict:
-    return Verdict(AppError(code, message), again=True, sick=True)
-
 
 def _sickness(outcome: tuple[Verdict, Answer | None]) -> bool | None:
     """Whether the provider is down; None where it was not asked."""
     verdict, answer = outcome
     return None if answer is None and not verdict.sick else verdict.sick
-
-
-def _trust(base_url: str) -> ssl.SSLContext:
-    """certifi's roots; for plain http on loopback an empty context, which trusts nobody and loads in no time."""
-    import httpx
-
-    https = urlsplit(base_url).scheme == "https"
-    return httpx.create_ssl_context(trust_env=False) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _tls_refusal(fault: BaseException | None) -> str | None:
-    """Why TLS was refused, None where the fault is another; a connection cut during the handshake may pass."""
-    while fault is not None:
-        if isinstance(fault, ssl.SSLCertVerificationError):
-            return fault.verify_message
-        if isinstance(fault, ssl.SSLError) and not isinstance(fault, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            return fault.reason or "handshake failed"
-        fault = fault.__cause__ or fault.__context__
-    return None

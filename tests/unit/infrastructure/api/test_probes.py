@@ -9,7 +9,8 @@ import pytest
 from ivcrush.domain.errors import Err, ErrorCode, Ok
 from ivcrush.infrastructure.api.probes import TradierProbe, knock
 from ivcrush.infrastructure.api.tradier import tradier_transport
-from ivcrush.infrastructure.api.transport import Bounds, Resilience
+from ivcrush.infrastructure.api.transport import Resilience
+from ivcrush.infrastructure.api.wire import Bounds
 from ivcrush.utils.rate_limiter import Window
 from ivcrush.utils.retry import RetryPolicy
 from ivcrush.utils.timezone import SystemClock

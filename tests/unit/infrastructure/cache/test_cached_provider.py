@@ -13,7 +13,8 @@ from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.domain.types import Dividend, Quotes, Split, Ticker
 from ivcrush.infrastructure.api.alpha_vantage import AlphaVantageClient
 from ivcrush.infrastructure.api.tradier import TradierClient
-from ivcrush.infrastructure.api.transport import Reply, Request, Transport
+from ivcrush.infrastructure.api.transport import Reply, Transport
+from ivcrush.infrastructure.api.wire import Request
 from ivcrush.infrastructure.cache.cached_provider import CachedEarningsData, CachedMarketData, CachePolicy
 from ivcrush.infrastructure.cache.hybrid_cache import HybridCache
 from ivcrush.infrastructure.cache.memory_cache import MemoryCache
