@@ -2,7 +2,8 @@
 
 Asks no provider and writes nothing. A history is whole where it holds the reports that are wanted, or all that the
 provider had; it stays fresh until the next report is due by the stored calendar, or passed over by it, or until a
-quarter has gone by. A report that is due and still not to be had is asked for again at intervals that grow from a day to a week.
+quarter has gone by. A report that is due and still not to be had is asked for again at intervals that grow from a day
+to a week.
 """
 
 from collections.abc import Callable, Iterator, Sequence
