@@ -48,9 +48,21 @@ def told(file: EarningsFile) -> list[tuple[int, str, str]]:
         (HEADER + "IBM,2026-05-20,2026-05-22\nNVDA,2026-05-27,\n").replace(",", "\t"),
         '"ticker";"earnings_date";"expiration_date"\n"IBM";"2026-05-20";"2026-05-22"\n"NVDA";"2026-05-27";""\n',
         " Expiration_Date , TICKER,Earnings_date\n 2026-05-22 , ibm , 2026-05-20\n,\tnvda,2026-05-27\n",
+        HEADER + '  "IBM",  "2026-05-20", "2026-05-22"\n "NVDA", "2026-05-27",\n',
         "ticker,earnings_date,expiration_date,,\nIBM,2026-05-20,2026-05-22,,\nNVDA,2026-05-27,,,\n",
     ],
-    ids=["plain", "no last newline", "BOM and CRLF", "CR", "semicolons", "tabs", "quotes", "order", "empty columns"],
+    ids=[
+        "plain",
+        "no last newline",
+        "BOM and CRLF",
+        "CR",
+        "semicolons",
+        "tabs",
+        "quotes",
+        "order",
+        "quotes after spaces",
+        "empty columns",
+    ],
 )
 def test_the_same_two_reports_are_read_however_the_file_is_written(tmp_path: Path, content: str) -> None:
     file = read(tmp_path, content)
@@ -61,6 +73,16 @@ def test_the_same_two_reports_are_read_however_the_file_is_written(tmp_path: Pat
 def test_comments_and_blank_rows_are_no_rows_and_lines_are_those_of_the_file(tmp_path: Path) -> None:
     content = '# May; "quoted\n\n' + HEADER + "\n  # note\nIBM,2026-05-20,2026-05-22\n , ,\n,,\nNVDA,2026-05-27,\n"
     assert questions(read(tmp_path, content)) == [(6, IBM), (9, NVDA)]
+
+
+def test_a_comment_may_be_indented_and_dates_alone_are_enough(tmp_path: Path) -> None:
+    file = read(tmp_path, "ticker,earnings_date\n   # next week\nNVDA,2026-05-27\n")
+    assert (questions(file), told(file)) == ([(3, NVDA)], [])
+
+
+def test_an_expiration_on_the_day_of_the_report_is_taken(tmp_path: Path) -> None:
+    file = read(tmp_path, HEADER + "IBM,2026-05-22,2026-05-22\n")
+    assert questions(file) == [(2, ReportQuestion(Ticker("IBM"), date(2026, 5, 22), None, date(2026, 5, 22)))]
 
 
 def test_a_number_sign_inside_a_row_begins_no_comment(tmp_path: Path) -> None:

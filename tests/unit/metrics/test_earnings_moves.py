@@ -126,6 +126,12 @@ def test_a_reaction_session_not_finished_by_the_cut_off_is_in_neither_list():
     assert len(moves) == 1
 
 
+def test_a_report_that_is_not_answered_yet_hides_no_older_one():
+    moves, missing = measure([report(MONDAY), report(THURSDAY), report(date(2025, 1, 29))], BARS, through=MONDAY)
+    assert [move.report_date for move in moves] == [THURSDAY]
+    assert [(each.report_date, each.timing) for each in missing] == [(date(2025, 1, 29), Timing.AMC)]
+
+
 def test_moves_and_missing_come_newest_first_whatever_the_order_of_reports_and_bars():
     moves, _ = measure([report(THURSDAY), report(MONDAY)], tuple(reversed(BARS)))
     assert [move.report_date for move in moves] == [MONDAY, THURSDAY]
@@ -202,6 +208,10 @@ def test_one_days_news_counts_at_most_three_and_a_half_robust_deviations():
 def test_ordinary_volatility_needs_twenty_returns_and_looks_no_further_than_its_window():
     nineteen = _bars_of_returns([0.01] * 19)
     assert ex_earnings_volatility(nineteen, (), CALENDAR, through=date(2025, 6, 30)) is None
+    twenty = _bars_of_returns([0.01] * 20)
+    assert ex_earnings_volatility(twenty, (), CALENDAR, through=date(2025, 6, 30)).returns == 20
+    many = _bars_of_returns([0.01] * 130)
+    assert ex_earnings_volatility(many, (), CALENDAR, through=date(2025, 6, 30)).returns == 126  # half a year
     bars = _bars_of_returns([0.05] * 30 + [0.01] * 25)
     realised = ex_earnings_volatility(bars, (), CALENDAR, through=date(2025, 6, 30), sessions=25)
     assert (realised.annual, realised.returns) == (pytest.approx(0.01 * 252**0.5), 25)
@@ -242,6 +252,7 @@ def test_a_jump_that_no_split_explains_is_refused(closes, splits):
     assert isinstance(refused, Err)
     assert refused.error.code is ErrorCode.INVALID
     assert "2025-04-17 to 2025-04-21" in refused.error.message
+    assert refused.error.message.endswith(" looks like a split that the list of splits does not explain")
 
 
 @given(st.permutations(range(8)), st.floats(0.01, 1000))

@@ -123,6 +123,7 @@ def test_csv_that_ends_within_a_line_was_cut_and_may_pass(body: bytes) -> None:
         (b'{"symbol": "IB', 200),
         (b'{"symbol": "IBM", "da', 200),
         (b"[1, 2", 200),
+        (b"", 500),
         (b"", 503),
         (b"nonsense", 200),
     ],
@@ -131,6 +132,29 @@ def test_neither_json_nor_csv_may_pass_and_counts_for_the_breaker(body: bytes, s
     verdict = judge(body, status)
     assert verdict.error is not None
     assert (verdict.error.code, verdict.again, verdict.sick) == (ErrorCode.EXTERNAL, True, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        (b" \n", 200, "Alpha Vantage answered with nothing"),
+        (b"<html>", 200, "Alpha Vantage answered with neither JSON nor CSV"),
+        (b"", 503, "Alpha Vantage failed with status 503"),
+        (b"", 429, "Alpha Vantage failed with status 429"),
+        ({"Information": "something new"}, 200, "Alpha Vantage answered: something new"),
+        ({"Information": "something", "Note": "new"}, 200, "Alpha Vantage answered: something new"),
+        ({"Weather": "it rains"}, 200, "Alpha Vantage answered: it rains"),
+        (
+            {"message": "SAMPLE DATA SCHEMA BELOW IS ARTIFICIAL", "data": []},
+            200,
+            "Alpha Vantage sent its invented sample instead of data (premium)",
+        ),
+    ],
+)
+def test_what_failed_is_said(body: object, status: int, message: str) -> None:
+    error = judge(body, status).error
+    assert error is not None
+    assert error.message == message
 
 
 def test_a_429_which_was_never_seen_is_waited_out_all_the_same() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ivcrush.domain.enums import DateStatus, Timing
-from ivcrush.domain.errors import Err, ErrorCode, Ok
+from ivcrush.domain.enums import DateStatus, ReportSource, Timing
+from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok
 from ivcrush.domain.market_calendar import MarketCalendar
 from ivcrush.domain.types import DailyBar, Dividend, PastReport, ScheduledReport, Split, Ticker
 from ivcrush.infrastructure.api.alpha_vantage_parse import (
@@ -120,7 +120,7 @@ def test_rows_without_a_date_are_left_out() -> None:
 def test_a_company_without_reports_is_nodata(body: bytes) -> None:
     result = parse_past_reports(body, IBM, today=TODAY, calendar=CALENDAR)
     assert isinstance(result, Err)
-    assert result.error.code is ErrorCode.NODATA
+    assert result.error == AppError(ErrorCode.NODATA, "IBM: Alpha Vantage knows no past report", (("ticker", IBM),))
 
 
 def scheduled(text: str | bytes) -> tuple[ScheduledReport, ...]:
@@ -140,7 +140,7 @@ def test_a_date_with_a_session_is_confirmed_and_one_without_is_estimated() -> No
     assert (ibm.ticker, ibm.report_date, ibm.timing, ibm.status) == (
         IBM, date(2026, 7, 22), Timing.AMC, DateStatus.CONFIRMED,
     )  # fmt: skip
-    assert ibm.name == "INTL BUSINESS"
+    assert (ibm.name, ibm.source) == ("INTL BUSINESS", ReportSource.ALPHA_VANTAGE)
     assert (xyz.timing, xyz.status, xyz.flags) == (Timing.UNKNOWN, DateStatus.ESTIMATED, ())
 
 
@@ -168,6 +168,17 @@ def test_two_spellings_with_one_date_and_two_sessions_leave_the_session_unknown(
     first, second = sessions
     (report,) = scheduled(HEADER + f"BF-A,BF,2026-06-04,,,USD,{first}\r\nBF.A,BF,2026-06-04,,,USD,{second}\r\n")
     assert (report.timing, report.status) == (Timing.UNKNOWN, DateStatus.ESTIMATED)
+
+
+@pytest.mark.parametrize(("second", "flags"), [("2026-07-16", ("date_conflict",)), ("2026-07-17", ())])
+def test_two_dates_of_one_company_conflict_up_to_45_days_apart(second: str, flags: tuple[str, ...]) -> None:
+    reports = scheduled(HEADER + f"BF.B,BF,2026-06-01,,,USD,\r\nBF-B,BF,{second},,,USD,\r\n")
+    assert [report.flags for report in reports] == [flags, flags]
+
+
+def test_a_calendar_without_names_and_with_broken_letters_is_read() -> None:
+    (report,) = scheduled(b"symbol,reportDate,what\nIBM,2026-07-22T00:00,\xff\n")
+    assert (report.name, report.report_date) == ("", date(2026, 7, 22))
 
 
 def test_two_quarters_of_one_company_are_no_conflict() -> None:
@@ -201,19 +212,26 @@ def test_without_the_needed_columns_it_is_invalid(text: bytes) -> None:
     result = parse_scheduled_reports(text, calendar=CALENDAR)
     assert isinstance(result, Err)
     assert result.error.code is ErrorCode.INVALID
-    assert "reportDate" in result.error.message
+    assert result.error.message.endswith(" reportDate")
+
+
+def test_all_columns_that_are_missing_are_named() -> None:
+    result = parse_scheduled_reports(b"name\nI\n", calendar=CALENDAR)
+    assert isinstance(result, Err)
+    assert result.error.message == "Alpha Vantage: EARNINGS_CALENDAR without column symbol, reportDate"
 
 
 def test_a_field_past_the_csv_limit_is_invalid() -> None:
     result = parse_scheduled_reports(HEADER.encode() + b"I" * 200_000, calendar=CALENDAR)
     assert isinstance(result, Err)
     assert result.error.code is ErrorCode.INVALID
+    assert result.error.message.startswith("Alpha Vantage: EARNINGS_CALENDAR unreadable (field larger")
 
 
 def test_dividends_rise_and_what_has_no_date_or_amount_is_left_out() -> None:
     rows = [
         {"ex_dividend_date": "2026-05-08", "amount": "1.69"},
-        {"ex_dividend_date": "2026-02-10", "amount": 1.68},
+        {"ex_dividend_date": "2026-02-10 00:00:00", "amount": 0.68},
         {"ex_dividend_date": "None", "amount": "1"},
         {"ex_dividend_date": None, "amount": "1"},
         {"ex_dividend_date": "2025-01-01", "amount": "None"},
@@ -222,7 +240,7 @@ def test_dividends_rise_and_what_has_no_date_or_amount_is_left_out() -> None:
         "not a row",
     ]
     body = json.dumps({"symbol": "IBM", "data": rows}).encode()
-    assert parse_dividends(body, IBM) == Ok((Dividend(date(2026, 2, 10), 1.68), Dividend(date(2026, 5, 8), 1.69)))
+    assert parse_dividends(body, IBM) == Ok((Dividend(date(2026, 2, 10), 0.68), Dividend(date(2026, 5, 8), 1.69)))
 
 
 def test_splits_rise_with_spin_offs_among_them() -> None:
@@ -256,12 +274,15 @@ def test_raw_bars_rise_bad_ones_are_left_out_and_an_absurd_volume_is_none() -> N
         "2020-05-06": bar("121.30", **{"5. volume": "1e20"}),
         "2020-05-04": bar("None"),
         "2020-05-05": bar("-1"),
+        "2020-05-01": bar("0"),
+        "2020-04-30": bar("0.5", **{"3. low": "0.4"}),
         "someday": bar(),
     }
     body = json.dumps({"Meta Data": {"2. Symbol": "IBM"}, "Time Series (Daily)": series}).encode()
     result = parse_raw_daily_bars(body, IBM)
     assert isinstance(result, Ok)
     assert result.value == (
+        DailyBar(date(2020, 4, 30), 122.67, 122.80, 0.4, 0.5, 2538547),
         DailyBar(date(2020, 5, 6), 122.67, 122.80, 121.06, 121.30, 0),
         DailyBar(date(2020, 5, 7), 122.67, 122.80, 121.06, 121.23, 0),
         DailyBar(date(2020, 5, 8), 122.67, 122.80, 121.06, 121.79, 2538547),
@@ -272,14 +293,18 @@ def test_raw_bars_rise_bad_ones_are_left_out_and_an_absurd_volume_is_none() -> N
 def test_no_raw_bars_are_nodata(body: bytes) -> None:
     result = parse_raw_daily_bars(body, IBM)
     assert isinstance(result, Err)
-    assert result.error.code is ErrorCode.NODATA
+    assert result.error == AppError(ErrorCode.NODATA, "IBM: Alpha Vantage has no daily bars", (("ticker", IBM),))
 
 
-@pytest.mark.parametrize("parse", [parse_dividends, parse_splits, parse_raw_daily_bars])
-def test_what_is_no_json_is_invalid(parse: Any) -> None:
+@pytest.mark.parametrize(
+    ("parse", "what"),
+    [(parse_dividends, "DIVIDENDS"), (parse_splits, "SPLITS"), (parse_raw_daily_bars, "TIME_SERIES_DAILY")],
+)
+def test_what_is_no_json_is_invalid(parse: Any, what: str) -> None:
     result = parse(b"<html>", IBM)
     assert isinstance(result, Err)
     assert result.error.code is ErrorCode.INVALID
+    assert result.error.message.startswith(f"Alpha Vantage: {what} of IBM: unreadable JSON")
 
 
 def test_past_reports_that_are_no_json_are_invalid() -> None:
