@@ -108,13 +108,16 @@ def test_a_404_may_pass_and_does_not_count_for_the_breaker() -> None:
         (f"Quota Violation {NOW_MS + 3_000_000_000_000}", {}, 65.0),  # the year 2119
         (f"Quota Violation {NOW_MS - 5000}", {}, 59.0),  # past: the end of this minute, 16:07:00
         ("Quota Violation soon", {"x_ratelimit_expiry": "-1"}, 59.0),
+        (f"Quota Violation {NOW_MS + 500}", {}, 0.5),
+        (b"Quota Violation \xff", {}, 59.0),
+        ("", {"retry_after": "1"}, 1.0),
         ("", {"retry_after": "12"}, 12.0),
         ("", {"retry_after": "9999999999"}, 65.0),
         ("", {"retry_after": "0"}, 59.0),
         ("", {"retry_after": "Fri, 28 Jun 2024 16:06:30 GMT"}, 59.0),
     ],
 )
-def test_a_429_waits_for_the_end_of_its_window(body: str, headers: dict[str, str], wait_s: float) -> None:
+def test_a_429_waits_for_the_end_of_its_window(body: str | bytes, headers: dict[str, str], wait_s: float) -> None:
     verdict = judge(429, body, **headers)
     assert verdict.error is not None
     assert verdict.error.code is ErrorCode.RATELIMIT

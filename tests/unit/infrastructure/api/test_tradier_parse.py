@@ -50,6 +50,22 @@ def test_a_lone_quote_is_read_with_the_later_of_its_sides_moments() -> None:
     assert quote.quoted_at == datetime(2024, 1, 12, 15, 10, 45, tzinfo=UTC)
     assert quote.traded_at == datetime(2024, 1, 12, 15, 10, 33, 914000, tzinfo=UTC)
     assert (quote.average_volume, quote.description) == (54243871, "Intl Business Machines")
+    assert quote.ticker == IBM
+
+
+@pytest.mark.parametrize(("bid_date", "ask_date"), [(1705072245000, 1705072235000), (1705072245000, None)])
+def test_the_later_side_may_be_the_bid_or_the_only_one(bid_date: Any, ask_date: Any) -> None:
+    result = parse_quotes(quotes_of(IBM_QUOTE | {"bid_date": bid_date, "ask_date": ask_date}), [IBM])
+    assert isinstance(result, Ok)
+    assert result.value[IBM].quoted_at == datetime(2024, 1, 12, 15, 10, 45, tzinfo=UTC)
+
+
+def test_a_penny_stock_without_a_name_has_its_prices() -> None:
+    sent = IBM_QUOTE | {"bid": 0.41, "ask": 0.43, "average_volume": 1, "description": None}
+    result = parse_quotes(quotes_of(sent), [IBM])
+    assert isinstance(result, Ok)
+    quote = result.value[IBM]
+    assert (quote.bid, quote.ask, quote.average_volume, quote.description) == (0.41, 0.43, 1, "")
 
 
 def test_slashed_symbols_come_back_with_a_dot_and_what_was_not_asked_for_is_left_out() -> None:
@@ -100,18 +116,25 @@ def test_quotes_of_which_none_can_be_read_are_no_word_on_who_is_known(tickers: l
     assert result.error.message == f"Tradier: quotes of {whose}: reply not understood, none of its rows can be read"
 
 
-@pytest.mark.parametrize("parse", [
-    lambda raw: parse_quotes(raw, [IBM]),
-    lambda raw: parse_expirations(raw, IBM),
-    lambda raw: parse_bars(raw, IBM, date(2019, 1, 1), date(2019, 12, 31)),
-    parse_clock,
-    parse_session_days,
+@pytest.mark.parametrize(("parse", "said"), [
+    (lambda raw: parse_quotes(raw, [IBM]), "Tradier: quotes: "),
+    (lambda raw: parse_expirations(raw, IBM), "Tradier: expirations of IBM: "),
+    (lambda raw: parse_bars(raw, IBM, date(2019, 1, 1), date(2019, 12, 31)), "Tradier: history of IBM: "),
+    (parse_clock, "Tradier: clock without a known state and a moment"),
+    (parse_session_days, "Tradier: calendar without a readable day"),
 ])  # fmt: skip
 @pytest.mark.parametrize("raw", [b"", b"<html>", b'{"quotes":', b"[1]"])
-def test_what_is_no_json_object_is_invalid(parse: Any, raw: bytes) -> None:
+def test_what_is_no_json_object_is_invalid(parse: Any, said: str, raw: bytes) -> None:
     result = parse(raw)
     assert isinstance(result, Err)
     assert result.error.code is ErrorCode.INVALID
+    assert result.error.message.startswith(said)
+
+
+def test_json_too_deep_to_be_read_is_told_as_such() -> None:
+    result = parse_expirations(b'{"a":' * 100_000, IBM)
+    assert isinstance(result, Err)
+    assert result.error.message == "Tradier: expirations of IBM: unreadable JSON (nested too deeply)"
 
 
 @pytest.mark.parametrize("content", [
@@ -141,7 +164,8 @@ def test_every_way_to_say_none_is_nodata(nothing: Any, depth: int) -> None:
         content = [{}, {outer: nothing}, {outer: {inner: nothing}}][depth]
         result = parse(body(content))
         assert isinstance(result, Err)
-        assert result.error.code is ErrorCode.NODATA
+        assert (result.error.code, result.error.about("ticker")) == (ErrorCode.NODATA, IBM)
+        assert result.error.message.startswith(("IBM: Tradier lists no options", "IBM: Tradier has no daily bars"))
 
 
 def day(text: str, **changes: Any) -> dict[str, Any]:
@@ -154,10 +178,11 @@ def bars(*rows: Any) -> Any:
 
 
 def test_bars_rise_and_stay_within_the_days_asked_for() -> None:
-    result = bars(day("2019-01-04"), day("2019-01-02", close=158), day("2019-01-01"), day("2019-01-07"))
+    result = bars(day("2019-01-04", low=0.9), day("2019-01-02", close=158), day("2019-01-01"), day("2019-01-07"))
     assert isinstance(result, Ok)
     assert [bar.session.day for bar in result.value] == [2, 4]
     assert result.value[0] == DailyBar(date(2019, 1, 2), 154.89, 158.85, 154.23, 158.0, 37039737)
+    assert result.value[1].low == 0.9
 
 
 @pytest.mark.parametrize("bad", [None, "NaN", 0, -1, "-", "Infinity"])
