@@ -213,7 +213,7 @@ class Judge:
         measured = [day for day, _, _ in _moves(evening.database).get(move.ticker, []) if day == move.new]
         if measured:
             self._count(move, "measured", "moved report measured")
-        if since == SESSIONS_TO_MEASURE and not measured and (move, "learned") in self._passed:
+        if since == SESSIONS_TO_MEASURE and not measured:
             yield f"{move.ticker}: its report of {move.new}, moved from {move.old}, is not measured"
 
     def _told(self, evening: Evening, move: MovedReport) -> Iterator[str]:
