@@ -220,6 +220,34 @@ async def test_after_a_split_every_kept_price_is_read_anew_by_one_call_and_the_p
     assert all(bar.close == pytest.approx(closes[bar.session]) for bar in bars.value)
 
 
+async def test_dividends_in_the_shares_before_a_split_are_forgotten_when_prices_show_it_and_asked_for_again(
+    machine: Machine,
+) -> None:
+    world, days = machine.market.world, (AS_OF.date(), AS_OF.date() + timedelta(20))
+    (ticker, *_) = [
+        Ticker(name)
+        for name in just_reported(world, within_days=60)
+        if any(days[0] < paid.ex_date < days[1] for paid in world.listing(name).dividends)
+    ]
+    await run(machine, [ticker, "--dividends"])
+    announced = machine.run().earnings_store.dividends(ticker, *days)
+    assert isinstance(announced, Ok)
+    assert announced.value
+    # What the program would have stored before a split of four for one.
+    connection = sqlite3.connect(machine.directory / "ivcrush.db")
+    with connection:
+        connection.execute("UPDATE historical_moves SET previous_close = 4 * previous_close")
+        connection.execute("UPDATE dividends SET amount = 4 * amount")
+    connection.close()
+    later = AS_OF + timedelta(days=20)
+    machine.serve(world.at(later))
+    await run(machine, [ticker], now=later)
+    assert machine.run().earnings_store.dividends(ticker, *days) == Ok(())
+    await run(machine, [ticker, "--dividends"], now=later)
+    assert machine.asked("function=DIVIDENDS") == 1
+    assert machine.run().earnings_store.dividends(ticker, *days) == announced
+
+
 async def test_more_quarters_than_before_are_asked_for_and_all_that_a_provider_has_is_enough(machine: Machine) -> None:
     calls = []
     for quarters in ("3", "3", "12", "8", "40", "40"):

@@ -119,6 +119,10 @@ class EarningsStore(Protocol):
         """Replace the company's dividends by what its provider says now."""
         ...
 
+    def forget_dividends(self, ticker: Ticker) -> Result[int]:
+        """As if the company's dividends had never been asked for; how many were kept."""
+        ...
+
     def dividends_seen_at(self, ticker: Ticker) -> Result[datetime | None]:
         """When the company's dividends were last kept, none of them included, None for never."""
         ...

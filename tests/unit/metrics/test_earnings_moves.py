@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ivcrush.application.metrics.earnings_moves import (
     adjust_for_splits,
     ex_earnings_volatility,
+    in_other_shares,
     looks_like_split,
     may_yet_be_measured,
     measure_moves,
@@ -111,6 +112,27 @@ def test_what_was_measured_once_is_measured_again_after_a_split_with_the_same_pe
     assert (before[0].previous_close, after[0].previous_close) == (400.0, 100.0)
     assert after[0].close_to_close_pct == before[0].close_to_close_pct == pytest.approx(10.0)
     assert (after[0].flags, still_absent) == (before[0].flags, absent)
+
+
+# Up to 1 % it is a correction; a stock dividend of 2 % is a split. No other session tells of one.
+@pytest.mark.parametrize(
+    ("session", "close", "split"),
+    [
+        (MONDAY, 100.9, False),
+        (MONDAY, 99.1, False),
+        (MONDAY, 98.0, True),
+        (MONDAY, 25.0, True),
+        (MONDAY, 1000.0, True),
+        (TUESDAY, 25.0, False),
+    ],
+)
+def test_a_stock_was_split_where_the_same_session_began_from_another_close(session, close, split):
+    timing = Timing.BMO
+    (before,), _ = measure([report(MONDAY, timing)], [bar(THURSDAY, 100.0), bar(MONDAY, 101.0)])
+    later = [bar(CALENDAR.previous_session(session), close), bar(session, 1.01 * close)]
+    (after,), _ = measure([report(session, timing)], later)
+    assert in_other_shares([before], [after]) is split
+    assert not in_other_shares([], [after])
 
 
 def test_a_report_without_bars_may_yet_be_measured_and_one_of_unknown_session_or_impossible_date_never():

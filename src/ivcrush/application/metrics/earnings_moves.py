@@ -43,6 +43,7 @@ _REPORTS_THAT = {
 _SPLIT_FACTORS = (2.0, 3.0, 4.0, 5.0, 10.0, 20.0)
 _SPLIT_MIN_RATIO = 1.6  # up 60 %, or down by as much in logs (−37.5 %), before a split is suspected at all
 _SPLIT_TOLERANCE = 0.03  # how near to a usual split factor a price ratio must lie
+_OTHER_SHARES = 0.01  # a session's close that changed by more was not corrected but counted in other shares
 
 _VOLATILITY_HALF_LIFE = 42  # sessions: two months
 _VOLATILITY_CLIP = 3.5  # robust standard deviations beyond which one day's news is no ordinary volatility
@@ -101,6 +102,13 @@ def reports_to_measure_again(moves: Sequence[HistoricalMove], missing: Sequence[
     measured = [PastReport(move.report_date, move.timing, None, move.flags) for move in moves]
     waiting = [PastReport(each.report_date, each.timing, None) for each in missing if may_yet_be_measured(each)]
     return (*measured, *waiting)
+
+
+def in_other_shares(earlier: Sequence[HistoricalMove], later: Sequence[HistoricalMove]) -> bool:
+    """Whether the same session's close is another one in a later measurement, by more than 1 %: the stock was split."""
+    closes = {move.reaction_session: move.previous_close for move in earlier}
+    common = [move for move in later if move.reaction_session in closes]
+    return any(abs(move.previous_close / closes[move.reaction_session] - 1) > _OTHER_SHARES for move in common)
 
 
 def ex_earnings_volatility(

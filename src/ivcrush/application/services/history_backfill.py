@@ -1,9 +1,9 @@
 """A company's past moves, fetched and kept: report dates from one provider, daily bars from the other, then arithmetic.
 
 Whenever bars come, every kept move is measured anew on them: all that is stored of a company stands on one reply, so
-that a split between two runs cannot leave prices before it beside prices after it. Bars come split-adjusted from the
-market data provider; where its history fails, the raw bars of the earnings provider are adjusted by its list of splits,
-or refused. Never measures anything itself and never guesses a date.
+that a split between two runs cannot leave prices before it beside prices after it; dividends, told by the share, are
+forgotten then. Bars come split-adjusted from the market data provider; where its history fails, the raw bars of the
+earnings provider are adjusted by its list of splits, or refused. Never measures anything itself or guesses a date.
 """
 
 import logging
@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from ivcrush.application.metrics.earnings_moves import (
     adjust_for_splits,
+    in_other_shares,
     may_yet_be_measured,
     measure_moves,
     reports_to_measure_again,
@@ -208,6 +209,11 @@ class HistoryBackfill:
         dates = {move.report_date for move in kept}
         moves = _newest_first((*measured.moves, *kept))
         missing = _newest_first(report for report in measured.missing if report.report_date not in dates)
+        if in_other_shares(stored, measured.moves):
+            # Before the prices are kept: cut between the two, the next run would see no split.
+            forgotten = self._forget_dividends(measured.ticker)
+            if isinstance(forgotten, Err):
+                return forgotten
         saved = self._prices.save_history(
             measured.ticker,
             moves,
@@ -220,6 +226,13 @@ class HistoryBackfill:
         if isinstance(saved, Err):
             return saved
         return Ok(BackfillOutcome(measured.ticker, moves, missing, None, measured.bars.complete))
+
+    def _forget_dividends(self, ticker: Ticker) -> Result[None]:
+        """None are known rather than some a share that is no more; they are lacking from then on."""
+        forgotten = self._earnings_store.forget_dividends(ticker)
+        if isinstance(forgotten, Ok) and forgotten.value:
+            _log.warning("%s: split, its dividends are forgotten until backfill --dividends asks again", ticker)
+        return forgotten if isinstance(forgotten, Err) else Ok(None)
 
     async def _with_dividends(self, done: BackfillOutcome) -> Result[BackfillOutcome]:
         told = await self._earnings.dividends(done.ticker)

@@ -307,6 +307,19 @@ class TestDividends:
         store.save_dividends(MSFT, [Dividend(date(2026, 5, 8), 0.91)], TUESDAY)
         assert value(store.dividends(IBM, date(2026, 1, 1), date(2026, 8, 9))) == tuple(now[:2])
 
+    def test_forgotten_dividends_are_as_if_never_read_and_nobody_elses(self, database: Database) -> None:
+        store, paid = (
+            EarningsRepository(database),
+            (Dividend(date(2026, 5, 8), 1.68), Dividend(date(2026, 8, 10), 1.68)),
+        )
+        assert value(store.forget_dividends(IBM)) == 0
+        for ticker in (IBM, MSFT):
+            store.save_dividends(ticker, paid, MONDAY)
+        assert value(store.forget_dividends(IBM)) == 2
+        year = date(2026, 1, 1), date(2026, 12, 31)
+        assert (value(store.dividends(IBM, *year)), value(store.dividends_seen_at(IBM))) == ((), None)
+        assert (value(store.dividends(MSFT, *year)), value(store.dividends_seen_at(MSFT))) == (paid, MONDAY)
+
 
 def bar(day: date, close: float = 100.0) -> DailyBar:
     return DailyBar(day, close, close + 1, close - 1, close, 1_000)

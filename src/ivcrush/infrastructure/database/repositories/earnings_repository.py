@@ -54,6 +54,8 @@ _LAST_CALENDAR = """SELECT refreshed_at, reports, min(report_date), max(report_d
 _INSERT_DIVIDEND = "INSERT INTO dividends (ticker, ex_date, amount, seen_at) VALUES (?, ?, ?, ?)"
 _SAVE_DIVIDENDS_AT = """INSERT INTO ticker_metadata (ticker, dividends_at) VALUES (?, ?)
     ON CONFLICT (ticker) DO UPDATE SET dividends_at = excluded.dividends_at"""
+_DELETE_DIVIDENDS = "DELETE FROM dividends WHERE ticker = ?"
+_FORGET_DIVIDENDS_AT = "UPDATE ticker_metadata SET dividends_at = NULL WHERE ticker = ?"
 _DIVIDENDS_AT = "SELECT dividends_at FROM ticker_metadata WHERE ticker = ? AND dividends_at IS NOT NULL"
 _DIVIDENDS = """SELECT ex_date, amount FROM dividends
     WHERE ticker = ? AND ex_date BETWEEN ? AND ? ORDER BY ex_date, number"""
@@ -133,12 +135,21 @@ class EarningsRepository:
         seen = utc_text(seen_at)
 
         def swap(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM dividends WHERE ticker = ?", (ticker,))
+            connection.execute(_DELETE_DIVIDENDS, (ticker,))
             rows = [(ticker, paid.ex_date.isoformat(), float(paid.amount), seen) for paid in dividends]
             connection.executemany(_INSERT_DIVIDEND, rows)
             connection.execute(_SAVE_DIVIDENDS_AT, (ticker, seen))
 
         return self._database.write(swap)
+
+    def forget_dividends(self, ticker: Ticker) -> Result[int]:
+        """Let go of the company's dividends and of having asked for them; how many were kept. Errors: DBERROR."""
+
+        def forget(connection: sqlite3.Connection) -> int:
+            connection.execute(_FORGET_DIVIDENDS_AT, (ticker,))
+            return connection.execute(_DELETE_DIVIDENDS, (ticker,)).rowcount
+
+        return self._database.write(forget)
 
     def dividends_seen_at(self, ticker: Ticker) -> Result[datetime | None]:
         """When the company's dividends were last kept, none of them included, None for never. Errors: DBERROR."""
