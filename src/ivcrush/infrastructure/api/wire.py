@@ -1,4 +1,4 @@
-"""One request on the wire: the HTTP library as this program uses it, and the only code that knows it.
+"""One request on the wire: the HTTP library as requests use it, from the connection to the last byte.
 
 No exception of the library leaves. Never follows redirects, never reads proxies, `.netrc` or certificate paths from the
 environment (`trust_env=False`): the bearer token goes to the configured host and nowhere else. TLS is verified against
