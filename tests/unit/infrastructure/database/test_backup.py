@@ -72,3 +72,17 @@ def test_a_journal_left_by_the_former_database_is_set_aside_and_not_played_back(
     assert done.value.set_aside is not None
     assert done.value.set_aside.with_name("ivcrush.db.before-journal").read_bytes() == journal
     assert counted(done.value.set_aside) == 2000
+
+
+def test_a_damaged_database_with_a_log_is_set_aside_as_it_is(tmp_path: Path) -> None:
+    path, copy = tmp_path / "ivcrush.db", tmp_path / "copy.db"
+    made(path, 3)
+    assert isinstance(back_up(path, copy, interrupted=never), Ok)
+    ruin, log = b"garbage" * 1000, b"no log either"
+    path.write_bytes(ruin)
+    path.with_name("ivcrush.db-wal").write_bytes(log)
+    done = restore(copy, path, suffix=".before", busy_timeout_s=1.0, interrupted=never)
+    assert isinstance(done, Ok), done
+    assert counted(path) == 3
+    assert (tmp_path / "ivcrush.db.before").read_bytes() == ruin
+    assert (tmp_path / "ivcrush.db.before-wal").read_bytes() == log
