@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from enum import IntEnum
 
-from ivcrush.domain.errors import AppError, ErrorCode
+from ivcrush.domain.errors import PROVIDER_FAILURES, AppError, ErrorCode
 
 
 class Exit(IntEnum):
@@ -37,8 +37,8 @@ _BY_CODE = {
     ErrorCode.SKIPPED: Exit.NO_RESULT,
 }
 
-# Each of these keeps every row from succeeding; the first of them that is met is the reason of a run without a result.
-_DECISIVE = (Exit.REFUSED, Exit.CONFIGURATION)
+# What a row may also have failed for where a refused token or the settings keep every row from succeeding.
+_BESIDE_A_REFUSAL = frozenset({ErrorCode.INVALID, ErrorCode.SKIPPED, *PROVIDER_FAILURES})
 
 
 def exit_of(error: AppError) -> Exit:
@@ -52,9 +52,9 @@ def exit_of_run(done: int, incomplete: int, errors: Collection[AppError], *, emp
     """The code of a run: `done` rows, `incomplete` of them lacking a part, and the errors of the rest.
 
     In this order: a storage failure, whatever was done before it. Partial or done, where anything was done. `empty`,
-    where there was no row at all. A refused token, then a wrong configuration: whatever else ailed some rows, nothing
-    works before that is mended. The reason that all rows share; what was never reached has none of its own. Else there
-    is no usable result.
+    where there was no row at all. A refused token, then a wrong configuration, where no row got past them: a bad row of
+    the input and an outage hide neither. The reason that all rows share; what was never reached has none of its own.
+    Else there is no usable result.
     """
     reasons = {exit_of(error) for error in errors if error.code is not ErrorCode.SKIPPED}
     storage = [error for error in errors if error.code is ErrorCode.DBERROR]
@@ -64,7 +64,7 @@ def exit_of_run(done: int, incomplete: int, errors: Collection[AppError], *, emp
         return Exit.PARTIAL if errors or incomplete else Exit.DONE
     if not errors:
         return empty
-    for decisive in _DECISIVE:
-        if decisive in reasons:
-            return decisive
+    refusals = {error.code for error in errors} - _BESIDE_A_REFUSAL
+    if refusals and refusals <= {ErrorCode.AUTH, ErrorCode.CONFIG}:
+        return Exit.REFUSED if ErrorCode.AUTH in refusals else Exit.CONFIGURATION
     return reasons.pop() if len(reasons) == 1 else Exit.NO_RESULT

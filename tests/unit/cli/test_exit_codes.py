@@ -45,6 +45,7 @@ def test_a_held_lock_is_tried_later_although_it_is_storage() -> None:
         (0, 0, failed(ErrorCode.INVALID, ErrorCode.AUTH, ErrorCode.SKIPPED), 77),
         (0, 0, failed(ErrorCode.INVALID, ErrorCode.CONFIG), 78),
         (0, 0, failed(ErrorCode.CONFIG, ErrorCode.EXTERNAL, ErrorCode.AUTH), 77),
+        (0, 0, failed(ErrorCode.CONFIG, ErrorCode.NODATA), 1),  # somebody was answered: it is not the settings alone
         (0, 0, failed(ErrorCode.AUTH, ErrorCode.DBERROR), 74),
         (3, 0, failed(ErrorCode.DBERROR), 74),
         (3, 0, failed(ErrorCode.AUTH, ErrorCode.SKIPPED), 3),
