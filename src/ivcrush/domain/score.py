@@ -13,7 +13,7 @@ from ivcrush.domain.types import HistoricalMove, Ticker
 
 @dataclass(frozen=True, slots=True)
 class ScoredReport:
-    """A report's last analysis before the reaction session, and the move that was measured over it."""
+    """A report's last analysis that could be traded, and the move that was measured over its reaction session."""
 
     statement: Statement
     move: HistoricalMove

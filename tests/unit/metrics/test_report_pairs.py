@@ -49,10 +49,10 @@ def expected(day: date, timing: Timing = Timing.AMC) -> CompanyRecord:
     return CompanyRecord((), (), (report,))
 
 
-def test_the_last_analysis_before_the_open_of_the_reaction_session_counts_and_the_earlier_ones_are_replaced() -> None:
+def test_the_last_analysis_that_could_be_traded_counts_and_the_earlier_ones_are_replaced() -> None:
     first, second = replace(IBM, number=2, as_of=at(WEDNESDAY, 9, 35)), replace(IBM, number=3)
-    last = replace(IBM, number=1, as_of=at(THURSDAY, 9, 29))
-    late = replace(IBM, number=4, as_of=at(THURSDAY, 9, 30))
+    last = replace(IBM, number=1, as_of=at(WEDNESDAY, 15, 59))
+    late = replace(IBM, number=4, as_of=at(WEDNESDAY, 16))
     scored, unscored = paired(late, last, second, first, record=measured(move()))
     assert scored == (ScoredReport(last, move()),)
     assert {(each.statement.number, each.reason) for each in unscored} == {
@@ -60,6 +60,23 @@ def test_the_last_analysis_before_the_open_of_the_reaction_session_counts_and_th
         (3, Unscored.REPLACED),
         (4, Unscored.AFTER_THE_FACT),
     }
+
+
+@pytest.mark.parametrize(
+    ("came", "too_late"),
+    [
+        (move(), at(THURSDAY, 9, 29)),  # the quotes of before, and the news of last night
+        (move(THURSDAY, Timing.BMO, THURSDAY), at(WEDNESDAY, 18)),
+        (move(THURSDAY, Timing.DMH, THURSDAY), at(WEDNESDAY, 16)),
+    ],
+)
+def test_an_analysis_after_the_close_before_the_reaction_does_not_replace_the_one_that_could_be_traded(
+    came: HistoricalMove, too_late: datetime
+) -> None:
+    late = replace(IBM, number=2, as_of=too_late)
+    scored, unscored = paired(IBM, late, record=measured(came))
+    assert scored == (ScoredReport(IBM, came),)
+    assert unscored == (UnscoredStatement(late, Unscored.AFTER_THE_FACT),)
 
 
 def test_of_two_analyses_of_one_moment_the_later_kept_one_counts() -> None:
@@ -103,7 +120,8 @@ def test_whatever_is_kept_every_analysis_has_one_place_and_every_report_one_anal
     answered = [each.move.report_date for each in scored]
     assert answered == sorted(set(answered))
     for each in scored:
-        assert each.statement.as_of < MarketCalendar().opens_at(each.move.reaction_session)
+        before = MarketCalendar().previous_session(each.move.reaction_session)
+        assert each.statement.as_of < MarketCalendar().closes_at(before)
         assert each.statement.expiration >= each.move.reaction_session
 
 
@@ -168,8 +186,9 @@ class TestWithoutAMove:
         said = replace(IBM, timing=Timing.UNKNOWN)
         assert reason(said, now=at(THURSDAY, 12)) is Unscored.REACTION_NOT_OVER
 
-    def test_an_analysis_after_the_reaction_began_will_never_count(self) -> None:
-        assert reason(replace(IBM, as_of=at(THURSDAY, 11))) is Unscored.AFTER_THE_FACT
+    @pytest.mark.parametrize("made", [at(THURSDAY, 11), at(WEDNESDAY, 16)])
+    def test_an_analysis_that_came_too_late_for_a_trade_will_never_count(self, made: datetime) -> None:
+        assert reason(replace(IBM, as_of=made)) is Unscored.AFTER_THE_FACT
 
     def test_a_date_that_the_calendar_has_moved_on_is_not_reported_yet(self) -> None:
         assert reason(IBM, expected(date(2026, 5, 27)), at(date(2026, 5, 26), 12)) is Unscored.NOT_REPORTED

@@ -1,7 +1,8 @@
 """Which kept analysis answers for which report, and why the others answer for none. One company at a time.
 
-A report's last analysis before the open of its reaction session is held against the move over that session. Two dates
-within `SAME_REPORT` are one report, so an analysis of a date that moved is held against the move of the day it came.
+A report's last analysis that could still be traded, before the close before its reaction session, is held against the
+move over that session: from that close on the news may have been out. Two dates within `SAME_REPORT` are one report, so
+an analysis of a date that moved is held against the move of the day it came.
 Measures nothing, and reads no clock: now is given.
 """
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol, TypeVar
 
-from ivcrush.application.metrics.session_clock import reaction_has_begun, reaction_session
+from ivcrush.application.metrics.session_clock import entry_closes_at, reaction_has_begun, reaction_session
 from ivcrush.domain.analysis import Statement
 from ivcrush.domain.enums import Timing, Unscored
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
@@ -22,6 +23,11 @@ from ivcrush.domain.types import SAME_REPORT, HistoricalMove, MissingMove, Sched
 class _Dated(Protocol):
     @property
     def report_date(self) -> date: ...
+
+
+class _Announced(_Dated, Protocol):
+    @property
+    def timing(self) -> Timing: ...
 
 
 D = TypeVar("D", bound=_Dated)
@@ -60,7 +66,7 @@ def pair_reports(
 
 def _unfit(statement: Statement, move: HistoricalMove, calendar: MarketCalendar) -> Unscored | None:
     """Why an analysis could not know of this move, or not of options that held it; None where it could."""
-    if reaction_has_begun(move.reaction_session, statement.as_of, calendar):
+    if statement.as_of >= entry_closes_at(move.report_date, move.timing, calendar):
         return Unscored.AFTER_THE_FACT
     return Unscored.EXPIRED_BEFORE if statement.expiration < move.reaction_session else None
 
@@ -75,18 +81,18 @@ def _unmeasured(
     report = _nearest(record.expected, statement.report_date) or statement
     timing = Timing.AMC if report.timing is Timing.UNKNOWN else report.timing  # the later of its two sessions
     reaction = reaction_session(report.report_date, timing, calendar)
-    return UnscoredStatement(statement, _stage(statement, report.report_date, reaction, now, calendar))
+    return UnscoredStatement(statement, _stage(statement, report, reaction, now, calendar))
 
 
 def _stage(
-    statement: Statement, report_date: date, reaction: date, now: datetime, calendar: MarketCalendar
+    statement: Statement, report: _Announced, reaction: date, now: datetime, calendar: MarketCalendar
 ) -> Unscored:
     """How far the report has come. One of today, or tonight, may have been made: nobody says so."""
-    if not reaction_has_begun(reaction, now, calendar) and now.astimezone(NEW_YORK).date() <= report_date:
+    if not reaction_has_begun(reaction, now, calendar) and now.astimezone(NEW_YORK).date() <= report.report_date:
         return Unscored.NOT_REPORTED
     if now < calendar.closes_at(reaction):
         return Unscored.REACTION_NOT_OVER
-    late = reaction_has_begun(reaction, statement.as_of, calendar)
+    late = statement.as_of >= entry_closes_at(report.report_date, report.timing, calendar)
     return Unscored.AFTER_THE_FACT if late else Unscored.NOT_MEASURED
 
 

@@ -15,7 +15,7 @@ _REASONS = {
     "reaction_not_over": "the session that reacts is not over",
     "not_measured": "no move measured",
     "not_measurable": "the move cannot be measured",
-    "after_the_fact": "analysed when the stock had reacted",
+    "after_the_fact": "analysed too late for a trade: the news may have been out",
     "expired_before": "the report moved past the expiration that was read",
     "replaced": "replaced by a later analysis of the same report",
     "simulated": "of a simulated market",
