@@ -19,7 +19,7 @@ from ivcrush.cli.command import InputError
 from ivcrush.cli.text_file import read_text
 from ivcrush.domain.enums import Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
-from ivcrush.domain.types import SAME_REPORT, Ticker, parse_ticker
+from ivcrush.domain.types import SAME_REPORT, Ticker, parse_ticker, same_report
 from ivcrush.utils.text import printable
 from ivcrush.utils.timezone import parse_date
 
@@ -207,7 +207,7 @@ def _unless_known(
     for other, line in dates.items():
         if other == report_date:
             return err(ErrorCode.INVALID, f"{place}: {ticker} on {report_date} stands in line {line} already")
-        if abs(other - report_date) <= SAME_REPORT:
+        if same_report(other, report_date):
             return err(
                 ErrorCode.INVALID,
                 f"{place}: {ticker} on {report_date}, but on {other} in line {line}; "

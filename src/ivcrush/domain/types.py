@@ -23,11 +23,16 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-# Two dates of a company nearer than this are spellings of one quarter's report: quarterly reports lie 60 days and more
-# apart.
+# Two dates of a company at most this far apart are spellings of one quarter's report: quarterly reports lie 60 days and
+# more apart.
 SAME_REPORT = timedelta(days=45)
 
 _TICKER = re.compile(r"[A-Z]{1,6}(\.[A-Z]{1,3})?")
+
+
+def same_report(one: date, other: date) -> bool:
+    """Whether two dates of a company can only be one report's."""
+    return abs(one - other) <= SAME_REPORT
 
 
 def parse_ticker(text: str) -> Result[Ticker]:

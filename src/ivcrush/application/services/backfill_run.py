@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from ivcrush.application.services.backfill_plan import Allowance, BackfillPlan
 from ivcrush.application.services.backfill_planner import BackfillQuestion
 from ivcrush.application.services.history_backfill import BackfillOutcome, HistoryBackfill
-from ivcrush.domain.errors import AppError, Err, ErrorCode, Result, err
+from ivcrush.domain.errors import PROVIDER_FAILURES, AppError, Err, ErrorCode, Result, err
 from ivcrush.domain.market_calendar import MarketCalendar
 from ivcrush.domain.types import Ticker
 
@@ -21,7 +21,6 @@ _STAND_IN_CALLS = 2
 _PACE_S = 60.0
 _STOPS = (ErrorCode.QUOTA, ErrorCode.AUTH, ErrorCode.CONFIG, ErrorCode.DBERROR)
 # So many companies in a row that a provider fails for are an outage: further scarce calls would be wasted.
-_OUTAGES = (ErrorCode.EXTERNAL, ErrorCode.TIMEOUT, ErrorCode.RATELIMIT)
 _OUTAGE_AFTER = 3
 _log = logging.getLogger(__name__)
 
@@ -54,7 +53,7 @@ class BackfillRun:
             result = results[ticker] = await self._complete(position, plan, question, timeout_s)
             told = result.error if isinstance(result, Err) else f"{len(result.value.moves)} moves"
             _log.info("%d/%d %s: %s", position + 1, len(plan.standings), ticker, told)
-            failing = failing + 1 if isinstance(result, Err) and result.error.code in _OUTAGES else 0
+            failing = failing + 1 if isinstance(result, Err) and result.error.code in PROVIDER_FAILURES else 0
             if isinstance(result, Err) and (result.error.code in _STOPS or failing == _OUTAGE_AFTER):
                 stopped = result.error
         return results

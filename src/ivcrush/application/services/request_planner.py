@@ -15,7 +15,7 @@ from ivcrush.domain.enums import DateStatus, ReportSource, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import EarningsData, EarningsStore
-from ivcrush.domain.types import SAME_REPORT, AnalysisRequest, ScheduledReport, Ticker
+from ivcrush.domain.types import SAME_REPORT, AnalysisRequest, ScheduledReport, Ticker, same_report
 
 # How many of the company's own past sessions must agree before they stand in for an unknown one.
 SESSIONS_THAT_AGREE = 8
@@ -154,7 +154,7 @@ def _named(question: ReportQuestion, report_date: date, expected: Sequence[Sched
     same = next((report for report in expected if report.report_date == report_date), None)
     if same is not None:
         return same if question.from_calendar else replace(same, source=ReportSource.ARGUMENT)
-    near = any(abs(report.report_date - report_date) <= SAME_REPORT for report in expected)
+    near = any(same_report(report.report_date, report_date) for report in expected)
     flags = ("date_not_in_calendar",) if near else ()
     return ScheduledReport(
         question.ticker, report_date, Timing.UNKNOWN, DateStatus.UNKNOWN, ReportSource.ARGUMENT, flags=flags

@@ -6,13 +6,12 @@ from ivcrush.application.documents import Document, Json
 from ivcrush.cli.command import Style
 from ivcrush.cli.render.documents import json_text, rows
 from ivcrush.cli.render.flat import csv_text
-from ivcrush.cli.render.table import aligned
+from ivcrush.cli.render.table import age_text, aligned
 from ivcrush.utils.text import printable
 
 _SIMULATED = "SIMULATED MARKET: what is kept below is invented"
 _UNSHOWN = {"schema", "simulated"}
 _LONGEST_CELL = 300
-_UNITS_S = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def render_facts(document: Document, listed: str | None, style: Style) -> str:
@@ -51,12 +50,7 @@ def _text(name: str, value: Json) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return _age(value) if name == "age_s" else str(value)
+        return age_text(value) if name == "age_s" else str(value)
     if isinstance(value, list):
         return "; ".join(printable(str(each), _LONGEST_CELL) for each in value) or "none"
     return printable(str(value), _LONGEST_CELL)
-
-
-def _age(age_s: int) -> str:
-    """In the largest unit that it has two of."""
-    return next((f"{age_s // size} {unit}" for size, unit in _UNITS_S if age_s >= 2 * size), f"{age_s} s")

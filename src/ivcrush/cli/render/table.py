@@ -17,6 +17,7 @@ _COLORS = {"excellent": "32", "good": "32", "marginal": "33", "warning": "33", "
 _COLOR = re.compile("\x1b\\[[0-9]+m")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?( %)?|n/a|-")
 _LABEL_WIDTH = 22
+_UNITS_S = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _BATCH_COLUMNS = (
     "ticker",
     "report",
@@ -286,12 +287,13 @@ def _with_ages(rows: list[tuple[str, ...]], ages_s: Sequence[float | None]) -> l
     """The rows with a last column for the age of those that were taken over; as they are where none was."""
     if not ages_s:
         return rows
-    cells = (_AGE_COLUMN, *("-" if age_s is None else _age(age_s) for age_s in ages_s))
+    cells = (_AGE_COLUMN, *("-" if age_s is None else age_text(age_s) for age_s in ages_s))
     return [(*row, cell) for row, cell in zip(rows, cells, strict=True)]
 
 
-def _age(age_s: float) -> str:
-    return f"{age_s / 60:.0f} min" if age_s >= 60 else f"{age_s:.0f} s"
+def age_text(age_s: float) -> str:
+    """In the largest unit that it has two of."""
+    return next((f"{age_s // size:.0f} {unit}" for size, unit in _UNITS_S if age_s >= 2 * size), f"{age_s:.0f} s")
 
 
 def _flags_named(analysis: Document) -> Iterator[str]:

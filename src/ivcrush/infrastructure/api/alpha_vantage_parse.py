@@ -24,7 +24,6 @@ from ivcrush.domain.enums import DateStatus, ReportSource, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import MarketCalendar
 from ivcrush.domain.types import (
-    SAME_REPORT,
     DailyBar,
     Dividend,
     PastReport,
@@ -32,6 +31,7 @@ from ivcrush.domain.types import (
     Split,
     Ticker,
     parse_ticker,
+    same_report,
 )
 from ivcrush.infrastructure.api.json_wire import BOM, count, decode, rows, top_level
 
@@ -248,7 +248,7 @@ def _conflicts_flagged(reports: Iterable[ScheduledReport]) -> list[ScheduledRepo
     for _, group in groupby(sorted(reports, key=lambda r: (r.ticker, r.report_date)), key=lambda report: report.ticker):
         each = [_one_session(list(same)) for _, same in groupby(group, key=lambda report: report.report_date)]
         for report in each:
-            near = [r for r in each if r is not report and abs(r.report_date - report.report_date) <= SAME_REPORT]
+            near = [r for r in each if r is not report and same_report(r.report_date, report.report_date)]
             result.append(replace(report, flags=(*report.flags, "date_conflict")) if near else report)
     return result
 

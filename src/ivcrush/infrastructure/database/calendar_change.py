@@ -11,7 +11,7 @@ from datetime import date
 from typing import Final
 
 from ivcrush.domain.enums import ReportSource, Timing
-from ivcrush.domain.types import SAME_REPORT, ScheduledReport, Ticker
+from ivcrush.domain.types import ScheduledReport, Ticker, same_report
 
 # Estimates are given up one by one. A calendar without more than this share of what it named before was cut short.
 MOST_GIVEN_UP: Final = 0.25
@@ -61,4 +61,4 @@ def _identity(report: ScheduledReport) -> tuple[Ticker, ReportSource, date, Timi
 
 
 def _has_successor(old: ScheduledReport, dates: Sequence[date]) -> bool:
-    return any(abs(told - old.report_date) <= SAME_REPORT for told in dates)
+    return any(same_report(told, old.report_date) for told in dates)
