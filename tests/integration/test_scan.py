@@ -127,6 +127,20 @@ def test_who_is_left_out_beforehand_costs_no_chain_and_is_told_why(desk: Desk) -
     assert requests(desk, "/chains") == 3
 
 
+def test_a_report_of_this_morning_by_the_companys_past_sessions_alone_is_too_late_and_no_failure(desk: Desk) -> None:
+    early = next(ticker for ticker in desk.market.world.tickers if always_before_the_open(desk, ticker))
+    listed(desk, f"{early} 2026-05-15", "AAPL 2026-05-15")  # AAPL: always after the close
+    finished = scan(desk)
+    assert (finished.code, names(finished, "analyses"), names(finished, "failures")) == (0, ["AAPL"], [])
+    why = "its trade was to be entered by 2026-05-14 16:00, the report being BMO as before"
+    assert reasons(finished) == {early: ("too_late", why)}
+
+
+def always_before_the_open(desk: Desk, ticker: str) -> bool:
+    past = desk.market.world.truth(ticker).past_moves
+    return len(past) >= 8 and {each.timing for each in past} == {"BMO"}
+
+
 def without_options(desk: Desk, ticker: str) -> None:
     asked = {"symbol": ticker}
     desk.market.replay("/v1/markets/options/expirations", asked, b'{"expirations": null}')

@@ -20,8 +20,6 @@ from ivcrush.domain.errors import ErrorCode
 from ivcrush.domain.types import ScheduledReport
 
 REJECTION_SCHEMA = "ivcrush.rejection/1"
-# A company without options, history or a usable market is no failure of a scan: the calendar lists thousands of them.
-EXPECTED = (ErrorCode.NODATA,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +33,29 @@ class ScanFacts:
     coverage: Coverage
 
 
+def rejected_for(failure: TickerFailure, report: ScheduledReport) -> Rejection | None:
+    """What an analysis that failed says against its company; None for a failure of the scan.
+
+    A company without options, history or a usable market is none: the calendar lists thousands of them. Nor is a report
+    of which only the company's history told that the stock trades on it already.
+    """
+    error = failure.error
+    entered_by = error.about("entered_by")
+    if entered_by is not None:
+        why = f"its trade was to be entered by {entered_by}, the report being {error.about('session')} as before"
+        return Rejection(report, LeftOut.TOO_LATE, (why,))
+    if error.code is ErrorCode.NODATA:
+        return Rejection(report, LeftOut.NO_DATA, (error.message.removeprefix(f"{failure.ticker}: "),))
+    return None
+
+
 def left_out(
     failures: Sequence[TickerFailure], sorted_out: Sequence[SortedOut], reports: Mapping[str, ScheduledReport]
 ) -> tuple[Rejection, ...]:
     """Those whose market was asked for in vain, and those that the wish sorted out; `reports` by ticker."""
+    judged = (rejected_for(failure, reports[failure.ticker]) for failure in failures)
     return (
-        *(
-            Rejection(
-                reports[failure.ticker],
-                LeftOut.NO_DATA,
-                (failure.error.message.removeprefix(f"{failure.ticker}: "),),
-            )
-            for failure in failures
-            if failure.error.code in EXPECTED
-        ),
+        *(rejection for rejection in judged if rejection is not None),
         *(
             Rejection(reports[each.answer.ticker], each.code, (each.reason,), each.near_miss, each.ratio)
             for each in sorted_out

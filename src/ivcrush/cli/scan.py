@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from ivcrush.application.scan_report import EXPECTED, ScanFacts, left_out, scan_report
+from ivcrush.application.scan_report import ScanFacts, left_out, rejected_for, scan_report
 from ivcrush.application.services.batch_analyzer import Batch, BatchRow
 from ivcrush.application.services.request_planner import ReportQuestion
 from ivcrush.application.services.scan import MOST_DAYS_AHEAD, Coverage, Selection, coverage, days_ahead
@@ -120,8 +120,8 @@ def _row(report: ScheduledReport) -> BatchRow:
 def _told(scanned: Scanned, facts: ScanFacts, elapsed_s: float, style: Style) -> Outcome:
     ran = scanned.ran
     kept, sorted_out = sieved(ran.answers, facts.wish)
-    failures = tuple(failure for failure in ran.failures if failure.error.code not in EXPECTED)
     reports = {str(report.ticker): report for report in scanned.selection.reporters.reports}
+    failures = tuple(each for each in ran.failures if rejected_for(each, reports[each.ticker]) is None)
     rejected = (*scanned.selection.rejected, *left_out(ran.failures, sorted_out, reports))
     shown = replace(ran, answers=kept, failures=failures)
     reach = facts.coverage

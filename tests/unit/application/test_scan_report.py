@@ -137,16 +137,21 @@ def test_a_calendar_that_names_nothing_or_ends_before_the_asked_days_is_told_by_
     assert (told["calendar_from"], told["calendar_to"], told["flags"]) == (None, None, ["outside_calendar"])
 
 
-def test_a_market_without_an_answer_is_left_out_and_one_that_fails_is_not() -> None:
+def test_a_market_without_an_answer_and_a_report_that_is_over_are_left_out_and_what_fails_is_not() -> None:
+    over = (("entered_by", "2026-05-14 16:00"), ("session", "BMO"))
     failures = [
         TickerFailure("IBM", AppError(ErrorCode.NODATA, "IBM: Tradier lists no options")),
         TickerFailure("KO", AppError(ErrorCode.EXTERNAL, "KO: down")),
+        TickerFailure("GE", AppError(ErrorCode.INVALID, "GE: over", over)),
+        TickerFailure("T", AppError(ErrorCode.INVALID, "T: the stock is at 10, the strikes run from 100 to 200")),
     ]
     found = analysed("AAPL", tradeable=False, recommendation="skip")
     sorted_out = [SortedOut(found, LeftOut.VRP_RATIO, "VRP ratio 1.40, 1.5 needed", near_miss=True, ratio=1.4)]
-    reports = {ticker: report(ticker) for ticker in ("IBM", "KO", "AAPL")}
+    reports = {ticker: report(ticker) for ticker in ("IBM", "KO", "GE", "T", "AAPL")}
+    late = "its trade was to be entered by 2026-05-14 16:00, the report being BMO as before"
     assert left_out(failures, sorted_out, reports) == (
         Rejection(report("IBM"), LeftOut.NO_DATA, ("Tradier lists no options",)),
+        Rejection(report("GE"), LeftOut.TOO_LATE, (late,)),
         Rejection(report("AAPL"), LeftOut.VRP_RATIO, ("VRP ratio 1.40, 1.5 needed",), near_miss=True, ratio=1.4),
     )
 

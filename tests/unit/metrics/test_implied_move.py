@@ -120,6 +120,19 @@ def test_a_report_that_the_stock_already_trades_on_is_invalid() -> None:
     assert "already trades on the report of 2026-05-14" in message
 
 
+def test_the_error_of_a_report_that_is_over_says_when_its_trade_was_to_be_entered_and_by_which_session() -> None:
+    over = implied_move(snapshot(event_chains(), report=REPORT, timing=Timing.BMO))
+    assert isinstance(over, Err)
+    assert (over.error.about("entered_by"), over.error.about("session")) == ("2026-05-13 16:00", "BMO")
+
+
+def test_where_no_session_of_an_unknown_one_can_be_read_the_later_ones_reason_is_told() -> None:
+    chains = event_chains(days=((BEFORE, 1, 0),))  # on the report's own afternoon: BMO is over, for AMC none trades
+    code, message = refused(implied_move(snapshot(chains, report=REPORT, timing=Timing.UNKNOWN)))
+    assert code is ErrorCode.NODATA
+    assert "no expiration trades on 2026-05-15" in message
+
+
 def test_a_stock_without_a_price_is_no_data() -> None:
     code, message = refused(implied_move(snapshot(event_chains(), bid_ask=(0.0, 0.0), last=None)))
     assert code is ErrorCode.NODATA

@@ -56,7 +56,7 @@ def implied_move(snapshot: MarketSnapshot) -> Result[ImpliedMoveReading]:
 
     Errors: NODATA where no expiration holds this report alone, no quote can be used or the options price no event;
     INVALID for a named expiration that ends before the reaction session, or whose second report nothing tells from this
-    one, and for a report that the stock already trades on.
+    one, and for a report that the stock already trades on (context `entered_by`, the last moment before it; `session`).
     """
     timing = snapshot.request.timing
     if timing is not Timing.UNKNOWN:
@@ -64,7 +64,7 @@ def implied_move(snapshot: MarketSnapshot) -> Result[ImpliedMoveReading]:
     readings = [_read(snapshot, each, ("session_unknown",)) for each in (Timing.BMO, Timing.AMC)]
     usable = [reading for reading in readings if isinstance(reading, Ok)]
     if not usable:
-        return readings[0]
+        return readings[-1]  # the later session's: it is over last
     return max(usable, key=lambda reading: reading.value.move.event_move_pct)
 
 
@@ -77,6 +77,8 @@ def _read(snapshot: MarketSnapshot, timing: Timing, flags: tuple[str, ...]) -> R
             ErrorCode.INVALID,
             f"{request.ticker}: the stock already trades on the report of {request.report_date} ({timing}) "
             f"at {snapshot.as_of.isoformat()}; a report still to come is needed",
+            entered_by=f"{session_clock.entry_closes_at(request.report_date, timing, calendar):%Y-%m-%d %H:%M}",
+            session=timing.value,
         )
     expiration = _event_expiration(snapshot, reaction)
     if isinstance(expiration, Err):
