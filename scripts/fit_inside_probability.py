@@ -21,7 +21,7 @@ from ivcrush.application.metrics.inside_probability import (
     session_count,
     shrunk_excess,
 )
-from ivcrush.application.metrics.scoring import brier_score, log_loss
+from ivcrush.application.metrics.scoring import log_losses, squared_losses
 from ivcrush.application.metrics.vrp import TYPICAL_VARIATION, VARIATION_WEIGHT
 
 DATA = Path(__file__).resolve().parents[1] / "../shared/data/earningswatcher_2022_2026.csv"
@@ -233,7 +233,7 @@ def _excess(reports: Reports, typical: float) -> FloatArray:
 
 def _score(predicted: FloatArray, inside: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Brier score and log loss, as `ivcrush score` computes them too."""
-    return brier_score(predicted, inside), log_loss(predicted, inside)
+    return float(squared_losses(predicted, inside).mean()), float(log_losses(predicted, inside).mean())
 
 
 def _summary(name: str, scores: list[tuple[float, float]], base: list[tuple[float, float]]) -> Scores:

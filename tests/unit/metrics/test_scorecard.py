@@ -109,7 +109,7 @@ def test_a_move_as_large_as_the_straddle_is_inside() -> None:
 def test_stated_probabilities_fill_three_bins_of_equally_many_from_90_reports_on() -> None:
     reports = [
         ScoredReport(
-            replace(IBM, number=number, stated=StatedRatio(1.3, 1.25, 0.5 + number / 1000)),
+            replace(IBM, number=number, stated=StatedRatio(1.3, 1.25, 0.2 + number / 1000)),
             move(WEDNESDAY, reaction=THURSDAY + timedelta(number), pct=6.0 if number % 3 else 4.0),
         )
         for number in range(90)
@@ -120,14 +120,53 @@ def test_stated_probabilities_fill_three_bins_of_equally_many_from_90_reports_on
     assert fewer.inside.bins == ()
     # 0 to 29, 30 to 59, 60 to 89; every third is inside: the squared standard error is p(1 − p)/29, t(29) 1.699
     assert [(each.reports, each.stated) for each in card.inside.bins] == [
-        (30, pytest.approx(0.5145)),
-        (30, pytest.approx(0.5445)),
-        (30, pytest.approx(0.5745)),
+        (30, pytest.approx(0.2145)),
+        (30, pytest.approx(0.2445)),
+        (30, pytest.approx(0.2745)),
     ]
     reach = 1.699 * sqrt(2 / 9 / 29)
     for each in card.inside.bins:
         assert each.inside.value == pytest.approx(1 / 3)
         assert each.inside.interval_90 == pytest.approx((1 / 3 - reach, 1 / 3 + reach), abs=1e-3)
+
+
+def alike(reports: int, *, stated: float, pct: float) -> list[ScoredReport]:
+    """Reports of one company in sessions of their own, with one probability and one move against a straddle of 5 %."""
+    said = replace(IBM, stated=StatedRatio(1.3, 1.25, stated))
+    return [
+        ScoredReport(replace(said, number=number), move(WEDNESDAY, reaction=THURSDAY + timedelta(number), pct=pct))
+        for number in range(reports)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reports", "stated", "pct", "excess", "gain"),
+    [
+        (40, 0.95, 4.0, Finding.CHANCE, Finding.CHANCE),  # 0.95^40: chance does that in 13 %
+        (60, 0.6, 4.0, Finding.ABOVE, Finding.BELOW),  # in no lifetime
+        (40, 0.05, 6.0, Finding.CHANCE, Finding.CHANCE),
+        (60, 0.4, 6.0, Finding.BELOW, Finding.BELOW),
+    ],
+)
+def test_where_all_came_alike_chance_is_as_wide_as_the_stated_probabilities_make_it(
+    reports: int, stated: float, pct: float, excess: Finding, gain: Finding
+) -> None:
+    inside = score_reports(alike(reports, stated=stated, pct=pct)).inside
+    assert inside is not None
+    assert inside.excess.against(0.0) is excess
+    assert (inside.brier_gain.against(0.0), inside.log_loss_gain.against(0.0)) == (gain, gain)
+
+
+@pytest.mark.parametrize(("stated", "pct", "interval"), [(0.95, 4.0, (0.9347, 1.0)), (0.05, 6.0, (0.0, 0.0653))])
+def test_a_share_of_all_or_of_none_has_an_interval_that_ends_there(
+    stated: float, pct: float, interval: tuple[float, float]
+) -> None:
+    inside = score_reports(alike(96, stated=stated, pct=pct)).inside
+    assert inside is not None
+    # In a bin of 32 the standard error is √(0.95 · 0.05 / 32) = 0.0385, t(31) = 1.6955
+    for each in inside.bins:
+        assert each.inside.interval_90 == pytest.approx(interval, abs=1e-3)
+        assert each.inside.against(each.stated) is Finding.CHANCE
 
 
 class TestKnownTruth:

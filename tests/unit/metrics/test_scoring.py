@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from ivcrush.application.metrics.scoring import (
-    brier_score,
     estimate,
-    log_loss,
+    log_losses,
     rank_correlation,
+    squared_losses,
+    stated_variance,
     t_95,
     transformed,
 )
@@ -27,15 +28,15 @@ def column(*values: float) -> FloatArray:
 
 class TestLosses:
     def test_the_brier_score_is_the_mean_squared_distance_to_what_happened(self) -> None:
-        found = brier_score(np.array([0.9, 0.6]), np.array([True, False]))
-        assert found == pytest.approx((0.01 + 0.36) / 2)
+        found = squared_losses(np.array([0.9, 0.6]), np.array([True, False]))
+        assert found.mean() == pytest.approx((0.01 + 0.36) / 2)
 
     def test_the_log_loss_is_what_the_probability_of_the_outcome_says_in_logs(self) -> None:
-        found = log_loss(np.array([0.8, 0.8]), np.array([True, False]))
-        assert found == pytest.approx(-(log(0.8) + log(0.2)) / 2)
+        found = log_losses(np.array([0.8, 0.8]), np.array([True, False]))
+        assert found.mean() == pytest.approx(-(log(0.8) + log(0.2)) / 2)
 
     def test_a_surprise_after_certainty_costs_no_more_than_after_99_percent(self) -> None:
-        assert log_loss(np.array([1.0]), np.array([False])) == pytest.approx(-log(0.01))
+        assert log_losses(np.array([1.0]), np.array([False])) == pytest.approx(-log(0.01))
 
 
 class TestRankCorrelation:
@@ -99,8 +100,12 @@ class TestInterval:
         assert found is not None
         assert (found.interval_90 is not None) is told
 
-    def test_where_nothing_ever_differs_nothing_is_said_of_chance(self) -> None:
-        assert estimate(column(*[1.0] * 30), mean, companies=range(30), sessions=range(30)) == Estimate(1.0, None)
+    def test_where_nothing_ever_differs_it_is_as_wide_as_chance_was_said_to_be(self) -> None:
+        # 36 outcomes of probability 0.9 have a share with the standard error 0.3/6; t(35) = 1.6896
+        least = stated_variance(np.full(36, 0.9))
+        found = estimate(column(*[1.0] * 36), mean, companies=range(36), sessions=range(36), least_variance=least)
+        assert found is not None
+        assert found.interval_90 == pytest.approx((1 - 1.6896 * 0.05, 1 + 1.6896 * 0.05), abs=1e-4)
 
     def test_where_leaving_one_out_leaves_nothing_to_compute_there_is_none(self) -> None:
         values = column(1.0, *[0.0] * 29)

@@ -13,10 +13,11 @@ import numpy as np
 
 from ivcrush.application.metrics.scoring import (
     Statistic,
-    brier_score,
     estimate,
-    log_loss,
+    log_losses,
     rank_correlation,
+    squared_losses,
+    stated_variance,
     transformed,
 )
 from ivcrush.domain.analysis import StatedRatio
@@ -30,13 +31,14 @@ from ivcrush.domain.score import (
     Scorecard,
     ScoredReport,
 )
-from ivcrush.domain.types import FloatArray
+from ivcrush.domain.types import BoolArray, FloatArray
 
 BINS = 3
 ENOUGH_IN_A_BIN = 30
 
 _Reports = Sequence[ScoredReport]
 _Stated = Sequence[tuple[ScoredReport, StatedRatio]]
+_Losses = Callable[[FloatArray, BoolArray], FloatArray]
 
 
 def score_reports(reports: _Reports) -> Scorecard:
@@ -74,20 +76,44 @@ def _inside(stated: _Stated) -> InsideScore:
     rows = [(said.inside_probability, float(each.inside)) for each, said in stated]
     probability, happened = np.array(rows).T
     base = np.full(len(rows), happened.mean())
-    losses = [score(each, happened > 0) for score in (brier_score, log_loss) for each in (probability, base)]
+    squared, logs = (
+        [float(losses(each, happened > 0).mean()) for each in (probability, base)]
+        for losses in (squared_losses, log_losses)
+    )
+    excess = _estimate(
+        reports, rows, lambda kept: float((kept[:, 1] - kept[:, 0]).mean()), stated_variance(probability)
+    )
     return InsideScore(
         reports=len(rows),
         stated=float(probability.mean()),
         inside=float(happened.mean()),
-        excess=_certain(_estimate(reports, rows, lambda kept: float((kept[:, 1] - kept[:, 0]).mean()))),
-        brier=losses[0],
-        base_brier=losses[1],
-        brier_gain=_certain(_estimate(reports, rows, _gain(brier_score))),
-        log_loss=losses[2],
-        base_log_loss=losses[3],
-        log_loss_gain=_certain(_estimate(reports, rows, _gain(log_loss))),
+        excess=_certain(excess),
+        brier=squared[0],
+        base_brier=squared[1],
+        brier_gain=_gain(reports, rows, squared_losses),
+        log_loss=logs[0],
+        base_log_loss=logs[1],
+        log_loss_gain=_gain(reports, rows, log_losses),
         bins=_bins(stated),
     )
+
+
+def _gain(reports: _Reports, rows: Sequence[tuple[float, ...]], losses: _Losses) -> Estimate:
+    """What the base rate of the rows loses more than their probabilities, a report."""
+
+    def gain(kept: FloatArray) -> float:
+        probability, happened = kept.T
+        return float(_gains(probability, happened > 0, float(happened.mean()), losses).mean())
+
+    probability, happened = np.array(rows).T
+    inside, outside = (
+        _gains(probability, np.full(len(rows), came), float(happened.mean()), losses) for came in (True, False)
+    )
+    return _certain(_estimate(reports, rows, gain, stated_variance(probability, inside - outside)))
+
+
+def _gains(probability: FloatArray, happened: BoolArray, base_rate: float, losses: _Losses) -> FloatArray:
+    return losses(np.full(len(probability), base_rate), happened) - losses(probability, happened)
 
 
 def _bins(stated: _Stated) -> tuple[CalibrationBin, ...]:
@@ -102,8 +128,9 @@ def _bins(stated: _Stated) -> tuple[CalibrationBin, ...]:
 def _bin(stated: _Stated) -> CalibrationBin:
     reports = [each for each, _ in stated]
     rows = [(float(each.inside),) for each in reports]
-    mean = fmean(said.inside_probability for _, said in stated)
-    return CalibrationBin(len(rows), mean, _certain(_estimate(reports, rows, _first_mean)))
+    probability = np.array([said.inside_probability for _, said in stated])
+    came = _certain(_estimate(reports, rows, _first_mean, stated_variance(probability)))
+    return CalibrationBin(len(rows), float(probability.mean()), transformed(came, _as_share))
 
 
 def _richness(stated: _Stated) -> RichnessScore | None:
@@ -151,13 +178,16 @@ def _group(name: str, reports: _Reports) -> GroupScore:
     )
 
 
-def _estimate(reports: _Reports, rows: Sequence[tuple[float, ...]], statistic: Statistic) -> Estimate | None:
+def _estimate(
+    reports: _Reports, rows: Sequence[tuple[float, ...]], statistic: Statistic, least_variance: float = 0.0
+) -> Estimate | None:
     """The statistic of the reports' rows, clustered as reports are."""
     return estimate(
         np.array(rows),
         statistic,
         companies=[each.statement.ticker for each in reports],
         sessions=[each.move.reaction_session for each in reports],
+        least_variance=least_variance,
     )
 
 
@@ -167,17 +197,6 @@ def _certain(found: Estimate | None) -> Estimate:
     return found
 
 
-def _gain(score: Callable[..., float]) -> Statistic:
-    """What the base rate of the rows loses more than their probabilities."""
-
-    def gain(kept: FloatArray) -> float:
-        probability, happened = kept.T
-        base = np.full(len(kept), happened.mean())
-        return score(base, happened > 0) - score(probability, happened > 0)
-
-    return gain
-
-
 def _log_ratio(kept: FloatArray) -> float | None:
     implied, realised = kept.sum(axis=0)
     return log(implied / realised) if realised > 0 else None
@@ -185,6 +204,10 @@ def _log_ratio(kept: FloatArray) -> float | None:
 
 def _first_mean(kept: FloatArray) -> float:
     return float(kept[:, 0].mean())
+
+
+def _as_share(number: float) -> float:
+    return min(1.0, max(0.0, number))
 
 
 def _implied(report: ScoredReport) -> float:

@@ -27,18 +27,28 @@ _T_95 = {1: 6.3138, 2: 2.9200, 3: 2.3534, 4: 2.1318}
 Statistic = Callable[[FloatArray], float | None]
 
 
-def brier_score(probability: FloatArray, happened: BoolArray) -> float:
-    """Mean squared difference of probability and outcome (Brier 1950, in the two-class form), shape (n,), n >= 1."""
-    return float(((probability - happened) ** 2).mean())
+def squared_losses(probability: FloatArray, happened: BoolArray) -> FloatArray:
+    """Squared differences of probability and outcome, shape (n,); their mean is the Brier score (1950, two classes)."""
+    losses: FloatArray = (probability - happened) ** 2
+    return losses
 
 
-def log_loss(probability: FloatArray, happened: BoolArray) -> float:
-    """Mean negative natural log of the probability given to what happened (Good 1952), shape (n,), n >= 1.
+def log_losses(probability: FloatArray, happened: BoolArray) -> FloatArray:
+    """Negative natural logs of the probabilities given to what happened (Good 1952), shape (n,).
 
     Probabilities are kept `CERTAINTY_MARGIN` from certainty.
     """
     safe = np.clip(probability, CERTAINTY_MARGIN, 1 - CERTAINTY_MARGIN)
-    return float(-np.log(np.where(happened, safe, 1 - safe)).mean())
+    losses: FloatArray = -np.log(np.where(happened, safe, 1 - safe))
+    return losses
+
+
+def stated_variance(probability: FloatArray, effect: FloatArray | float = 1.0) -> float:
+    """Σp(1 − p)·effect²/n²: the variance of a mean over n outcomes that come with the stated probabilities.
+
+    `effect` is what each outcome changes in its term of the mean, 1 for a share.
+    """
+    return float((probability * (1 - probability) * np.square(effect)).sum()) / len(probability) ** 2
 
 
 def rank_correlation(one: FloatArray, other: FloatArray) -> float | None:
@@ -49,13 +59,19 @@ def rank_correlation(one: FloatArray, other: FloatArray) -> float | None:
 
 
 def estimate(
-    values: FloatArray, statistic: Statistic, *, companies: Sequence[Hashable], sessions: Sequence[Hashable]
+    values: FloatArray,
+    statistic: Statistic,
+    *,
+    companies: Sequence[Hashable],
+    sessions: Sequence[Hashable],
+    least_variance: float = 0.0,
 ) -> Estimate | None:
     """A statistic of rows (shape (n, k)) with its 90 % interval; None where it has no value.
 
     `companies` and `sessions` name each row's clusters. The interval is the wider of those of both clusterings; one
-    company alone is no sample of companies, and only its sessions count. There is none below `ENOUGH_REPORTS` rows or
-    `ENOUGH_SESSIONS` sessions, nor where leaving out never changes anything or leaves nothing to compute.
+    company alone is no sample of companies, and only its sessions count. It is never narrower than `least_variance`
+    makes it, which chance has where every outcome was the same and leaving out shows none. There is none below
+    `ENOUGH_REPORTS` rows or `ENOUGH_SESSIONS` sessions, nor where leaving out leaves nothing to compute.
     """
     value = statistic(values)
     if value is None:
@@ -65,9 +81,10 @@ def estimate(
         return Estimate(value, None)
     reaches = [_reach(values, statistic, each) for each in labels if each.max() > 0]
     known = [reach for reach in reaches if reach is not None]
-    if len(known) < len(reaches) or max(known) == 0:
+    if len(known) < len(reaches):
         return Estimate(value, None)
-    return Estimate(value, (value - max(known), value + max(known)))
+    reach = max(*known, t_95(int(labels[0].max())) * least_variance**0.5)
+    return Estimate(value, (value - reach, value + reach))
 
 
 def transformed(found: Estimate, back: Callable[[float], float]) -> Estimate:
