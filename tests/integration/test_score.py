@@ -136,8 +136,8 @@ def _answered(before: World, ticker: str) -> bool:
 
 
 def test_of_a_few_reports_it_concludes_nothing(desk: Desk) -> None:
-    keep(kept(desk), world(21, 21, implied_over_true=3.0, seed=10))
-    assert "nothing can be concluded: 22 reports in 8 sessions are needed" in score(desk).out
+    keep(kept(desk), world(30, 30, implied_over_true=3.0, seed=10))
+    assert "nothing can be concluded: 31 reports in 8 sessions are needed" in score(desk).out
     level = told(desk)["level"]
     assert isinstance(level, dict)
     assert (level["ratio"]["interval_90"], level["ratio"]["finding"]) == (None, "too_few")

@@ -106,28 +106,28 @@ def test_a_move_as_large_as_the_straddle_is_inside() -> None:
     assert not ScoredReport(IBM, move(pct=5.01)).inside
 
 
-def test_stated_probabilities_fill_three_bins_of_equally_many_from_90_reports_on() -> None:
+def test_stated_probabilities_fill_three_bins_of_equally_many_from_93_reports_on() -> None:
     reports = [
         ScoredReport(
             replace(IBM, number=number, stated=StatedRatio(1.3, 1.25, 0.2 + number / 1000)),
             move(WEDNESDAY, reaction=THURSDAY + timedelta(number), pct=6.0 if number % 3 else 4.0),
         )
-        for number in range(90)
+        for number in range(93)
     ]
     card, fewer = score_reports(reports), score_reports(reports[1:])
     assert card.inside is not None
     assert fewer.inside is not None
     assert fewer.inside.bins == ()
-    # 0 to 29, 30 to 59, 60 to 89; every third is inside: the squared standard error is p(1 − p)/29, t(29) 1.699
+    # 0 to 30, 31 to 61, 62 to 92; every third is inside: the squared standard error is p(1 − p)/30, t(30) 1.697
     assert [(each.reports, each.stated) for each in card.inside.bins] == [
-        (30, pytest.approx(0.2145)),
-        (30, pytest.approx(0.2445)),
-        (30, pytest.approx(0.2745)),
+        (31, pytest.approx(0.215)),
+        (31, pytest.approx(0.246)),
+        (31, pytest.approx(0.277)),
     ]
-    reach = 1.699 * sqrt(2 / 9 / 29)
-    for each in card.inside.bins:
-        assert each.inside.value == pytest.approx(1 / 3)
-        assert each.inside.interval_90 == pytest.approx((1 / 3 - reach, 1 / 3 + reach), abs=1e-3)
+    for each, came in zip(card.inside.bins, (11 / 31, 10 / 31, 10 / 31), strict=True):
+        reach = 1.697 * sqrt(came * (1 - came) / 30)
+        assert each.inside.value == pytest.approx(came)
+        assert each.inside.interval_90 == pytest.approx((came - reach, came + reach), abs=1e-3)
 
 
 def alike(reports: int, *, stated: float, pct: float) -> list[ScoredReport]:

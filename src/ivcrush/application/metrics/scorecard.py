@@ -12,6 +12,7 @@ from statistics import fmean
 import numpy as np
 
 from ivcrush.application.metrics.scoring import (
+    ENOUGH_REPORTS,
     Statistic,
     estimate,
     log_losses,
@@ -34,7 +35,6 @@ from ivcrush.domain.score import (
 from ivcrush.domain.types import BoolArray, FloatArray
 
 BINS = 3
-ENOUGH_IN_A_BIN = 30
 
 _Reports = Sequence[ScoredReport]
 _Stated = Sequence[tuple[ScoredReport, StatedRatio]]
@@ -117,8 +117,8 @@ def _gains(probability: FloatArray, happened: BoolArray, base_rate: float, losse
 
 
 def _bins(stated: _Stated) -> tuple[CalibrationBin, ...]:
-    """Three bins of equally many reports, by stated probability; none below thirty in each."""
-    if len(stated) < BINS * ENOUGH_IN_A_BIN:
+    """Three bins of equally many reports, by stated probability; none below `ENOUGH_REPORTS` in each."""
+    if len(stated) < BINS * ENOUGH_REPORTS:
         return ()
     ranked = sorted(stated, key=lambda pair: (pair[1].inside_probability, pair[0].statement.number))
     bounds = [len(ranked) * part // BINS for part in range(BINS + 1)]

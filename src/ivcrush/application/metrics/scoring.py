@@ -16,9 +16,9 @@ from ivcrush.domain.types import BoolArray, FloatArray, IntArray
 CERTAINTY_MARGIN = (
     0.01  # probabilities are taken as no nearer to certainty than this: one surprise is not the whole loss
 )
-# Events that show a true ratio of 1.5 at a one-sided 90 % in four of five cases, |moves| varying by 0.9 of their mean:
-# (1.2816 + 0.8416)² · 0.9² / ln² 1.5 = 22. A ratio of 1.25 takes 73.
-ENOUGH_REPORTS = 22
+# Reports that show a true ratio of 1.5 in four of five cases, |moves| varying by 0.9 of their mean. The whole interval
+# is to lie above 1, 5 % being left out at either end: (1.6449 + 0.8416)² · 0.9² / ln² 1.5 = 31. One of 1.25 takes 101.
+ENOUGH_REPORTS = 31
 ENOUGH_SESSIONS = 8
 MOST_GROUPS = 200
 _NORMAL_95 = 1.6448536269514722
