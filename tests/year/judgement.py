@@ -51,7 +51,6 @@ _MOST_ATTEMPTS: Final = 6  # three of a call, and a row that an outage cost is c
 _NEAR_PCT: Final = 0.15  # cents of half a share, twice
 _NEAR_SHARE: Final = 0.01
 _EARNINGS: Final = "/query"
-_OWN_FAULTS: Final = frozenset({"NODATA", "INVALID"})
 
 
 def sessions_scanned(day: date) -> int:
@@ -142,7 +141,7 @@ class Judge:
         scan, backfill = evening.scan, evening.backfill
         down, spent = evening.mishap == EARNINGS_DOWN, evening.mishap == CALLS_SPENT
         if down or spent or evening.mishap == FAIR:  # the market answers, and an analysis needs nobody else
-            yield from _providers_failures(scan.document)
+            yield from _failures(scan.document)
         if (down or spent) and not scan.document:
             yield "scan: no report, though only Alpha Vantage fails and a calendar is stored"
         if down and scan.has_todays_calendar:
@@ -240,11 +239,10 @@ class Judge:
             self.met[kind] += 1
 
 
-def _providers_failures(document: dict[str, Any]) -> Iterator[str]:
-    """Those who failed for anything but themselves."""
+def _failures(document: dict[str, Any]) -> Iterator[str]:
+    """Those who failed: whoever is too late or has no options is left out with the reason."""
     for each in document.get("failures", ()):
-        if each["error"]["code"] not in _OWN_FAULTS:
-            yield f"scan: {each['ticker']} failed: {each['error']['message']}"
+        yield f"scan: {each['ticker']} failed: {each['error']['message']}"
 
 
 def _offset(world: World, day: date) -> timedelta | None:
