@@ -73,7 +73,7 @@ class TestInterval:
         assert found.value == 16
         assert found.interval_90 == pytest.approx((16 - 1.697 * sqrt(32 / 12), 16 + 1.697 * sqrt(32 / 12)), abs=1e-3)
 
-    def test_it_is_the_wider_one_where_companies_are_alike_in_themselves(self) -> None:
+    def test_it_is_that_of_the_companies_where_they_are_alike_in_themselves(self) -> None:
         # Four companies of eight reports with means 0, 2, 4, 6: standard error √(20 / 3 / 4), t(3) = 2.353
         companies = [f"{number % 4}" for number in range(32)]
         found = estimate(
@@ -152,6 +152,19 @@ class TestInterval:
             assert found.interval_90 is not None
             held += found.interval_90[0] <= 0 <= found.interval_90[1]
         assert 0.85 <= held / 400 <= 0.97
+
+    def test_it_holds_the_truth_in_nine_of_ten_worlds_whose_sessions_and_companies_both_matter(self) -> None:
+        """Twenty of each, a hundred reports, a third of the variance each. 600 worlds: 87 % to 94 %."""
+        random = np.random.default_rng(1)
+        held = 0
+        for _ in range(600):
+            companies, sessions = random.integers(20, size=(2, 100))
+            values = random.normal(size=100) + random.normal(size=20)[companies] + random.normal(size=20)[sessions]
+            found = estimate(values[:, None], mean, companies=companies.tolist(), sessions=sessions.tolist())
+            assert found is not None
+            assert found.interval_90 is not None
+            held += found.interval_90[0] <= 0 <= found.interval_90[1]
+        assert 0.87 <= held / 600 <= 0.94
 
 
 def test_another_scale_moves_value_and_interval_alike_and_invents_none() -> None:

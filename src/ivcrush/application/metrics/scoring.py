@@ -6,6 +6,7 @@ the same interval.
 """
 
 from collections.abc import Callable, Hashable, Sequence
+from math import sqrt
 
 import numpy as np
 
@@ -68,22 +69,20 @@ def estimate(
 ) -> Estimate | None:
     """A statistic of rows (shape (n, k)) with its 90 % interval; None where it has no value.
 
-    `companies` and `sessions` name each row's clusters. The interval is the wider of those of both clusterings; one
-    company alone is no sample of companies, and only its sessions count. It is never narrower than `least_variance`
-    makes it, which chance has where every outcome was the same and leaving out shows none. There is none below
-    `ENOUGH_REPORTS` rows or `ENOUGH_SESSIONS` sessions, nor where leaving out leaves nothing to compute.
+    `companies` and `sessions` name each row's clusters. The interval is never narrower than `least_variance` makes it,
+    which chance has where every outcome was the same and leaving out shows none. There is none below `ENOUGH_REPORTS`
+    rows or `ENOUGH_SESSIONS` sessions, nor where leaving out leaves nothing to compute.
     """
     value = statistic(values)
     if value is None:
         return None
-    labels = [_labels(each) for each in (sessions, companies)]
-    if len(values) < ENOUGH_REPORTS or labels[0].max() + 1 < ENOUGH_SESSIONS:
+    degrees = len(set(sessions)) - 1
+    if len(values) < ENOUGH_REPORTS or degrees + 1 < ENOUGH_SESSIONS:
         return Estimate(value, None)
-    reaches = [_reach(values, statistic, each) for each in labels if each.max() > 0]
-    known = [reach for reach in reaches if reach is not None]
-    if len(known) < len(reaches):
+    found = _reach_both_ways(values, statistic, companies, sessions)
+    if found is None:
         return Estimate(value, None)
-    reach = max(*known, t_95(int(labels[0].max())) * least_variance**0.5)
+    reach = max(found, t_95(degrees) * sqrt(least_variance))
     return Estimate(value, (value - reach, value + reach))
 
 
@@ -94,6 +93,26 @@ def transformed(found: Estimate, back: Callable[[float], float]) -> Estimate:
         low, high = found.interval_90
         interval = back(low), back(high)
     return Estimate(back(found.value), interval)
+
+
+def _reach_both_ways(
+    values: FloatArray, statistic: Statistic, companies: Sequence[Hashable], sessions: Sequence[Hashable]
+) -> float | None:
+    """Of reports that share the luck of their session and that of their company.
+
+    The squared reaches of both clusterings are added, less that of both together, which both hold (Cameron, Gelbach and
+    Miller 2011); it is never below either of the two (MacKinnon, Nielsen and Webb 2024, Jackknife inference with
+    two-way clustering). One company alone is no sample of companies, and only its sessions count.
+    """
+    if len(set(companies)) == 1:
+        return _reach(values, statistic, _labels(sessions))
+    clusterings = (sessions, companies, [*zip(sessions, companies, strict=True)])
+    found = [_reach(values, statistic, _labels(each)) for each in clusterings]
+    known = [reach * reach for reach in found if reach is not None]
+    if len(known) < len(found):
+        return None
+    by_session, by_company, by_both = known
+    return sqrt(max(by_session, by_company, by_session + by_company - by_both))
 
 
 def _reach(values: FloatArray, statistic: Statistic, labels: IntArray) -> float | None:
