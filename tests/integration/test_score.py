@@ -30,7 +30,8 @@ LATER = datetime(
 PLENTY = {"ALPHA_VANTAGE_PER_DAY": "1000"}
 ANALYSIS = """INSERT INTO analysis_log (number, run_id, ticker, report_date, as_of, saved_at, document, snapshot)
     VALUES (?, 'run', ?, ?, ?, ?, ?, x'00')"""
-MISSING = "INSERT INTO historical_moves (ticker, report_date, timing, flags, reason) VALUES (?, ?, 'BMO', '[]', 'x')"
+MISSING = """INSERT INTO historical_moves (ticker, report_date, timing, flags, reason)
+    VALUES (?, ?, 'BMO', '[]', ?)"""
 MOVE = "INSERT INTO historical_moves VALUES (?, ?, ?, ?, 100, ?, 0, ?, ?, '[]', NULL)"
 
 
@@ -221,20 +222,23 @@ def test_simulated_analyses_are_counted_and_not_scored_beside_real_ones(desk: De
 
 
 def test_reasons_moved_dates_and_lacking_parts_are_told_in_words(desk: Desk) -> None:
-    moved, unmeasurable, unmeasured, uncosted, *others = world(30, 30, implied_over_true=1.0, seed=17)
+    moved, unmeasurable, unmeasured, uncosted, barless, *others = world(30, 30, implied_over_true=1.0, seed=17)
     moved = replace(moved, move=replace(moved.move, timing=Timing.AMC))
     uncosted = replace(uncosted, statement=replace(uncosted.statement, cost_pct=None))
     path = kept(desk)
-    keep(path, [moved, unmeasurable, unmeasured, uncosted, *others])
+    keep(path, [moved, unmeasurable, unmeasured, uncosted, barless, *others])
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DELETE FROM historical_moves WHERE ticker IN ('AB', 'AC')")
-        day = unmeasurable.move.report_date.isoformat()
-        connection.execute(MISSING, ("AB", day))
+        connection.execute("DELETE FROM historical_moves WHERE ticker IN ('AB', 'AC', 'AE')")
+        for ticker, report, why in (
+            ("AB", unmeasurable, "session of the report unknown"),
+            ("AE", barless, "no bars for 2025-01-07"),
+        ):
+            connection.execute(MISSING, (ticker, report.move.report_date.isoformat(), why))
     shown = score(desk).out
-    assert "30 analyses, 28 scored" in shown
+    assert "30 analyses, 27 scored" in shown
     assert "1 the move cannot be measured" in shown
-    assert "1 no move measured\n" in shown
-    assert "to measure: ivcrush backfill AC\n" in shown
+    assert "2 no move measured\n" in shown
+    assert "to measure: ivcrush backfill AC AE\n" in shown
     assert "1 of the scored came on another date or in another session" in shown
     assert "with quoted costs" in shown
 

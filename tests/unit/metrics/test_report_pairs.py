@@ -193,7 +193,14 @@ class TestWithoutAMove:
     def test_a_date_that_the_calendar_has_moved_on_is_not_reported_yet(self) -> None:
         assert reason(IBM, expected(date(2026, 5, 27)), at(date(2026, 5, 26), 12)) is Unscored.NOT_REPORTED
 
-    def test_a_report_that_was_looked_at_in_vain_says_why(self) -> None:
-        record = CompanyRecord((), (MissingMove(THURSDAY, Timing.BMO, "no bars for 2026-05-21"),), ())
+    def test_a_report_whose_bars_were_not_there_yet_is_to_be_measured_again(self) -> None:
+        record = CompanyRecord((), (MissingMove(WEDNESDAY, Timing.AMC, "no bars for 2026-05-21"),), ())
         _, unscored = paired(IBM, record=record)
-        assert unscored == (UnscoredStatement(IBM, Unscored.NOT_MEASURABLE, "no bars for 2026-05-21"),)
+        assert unscored == (UnscoredStatement(IBM, Unscored.NOT_MEASURED, "no bars for 2026-05-21"),)
+        assert reason(IBM, record, at(THURSDAY, 12)) is Unscored.REACTION_NOT_OVER
+        assert reason(replace(IBM, as_of=at(WEDNESDAY, 17)), record) is Unscored.AFTER_THE_FACT
+
+    def test_a_report_that_no_bars_can_measure_says_why(self) -> None:
+        record = CompanyRecord((), (MissingMove(WEDNESDAY, Timing.UNKNOWN, "session of the report unknown"),), ())
+        _, unscored = paired(IBM, record=record)
+        assert unscored == (UnscoredStatement(IBM, Unscored.NOT_MEASURABLE, "session of the report unknown"),)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol, TypeVar
 
+from ivcrush.application.metrics.earnings_moves import may_yet_be_measured
 from ivcrush.application.metrics.session_clock import entry_closes_at, reaction_has_begun, reaction_session
 from ivcrush.domain.analysis import Statement
 from ivcrush.domain.enums import Timing, Unscored
@@ -76,12 +77,14 @@ def _unmeasured(
 ) -> UnscoredStatement:
     """Why no move is kept of its report, by the date that is expected now where the calendar names another."""
     missing = _nearest(record.missing, statement.report_date)
-    if missing is not None:
+    if missing is not None and not may_yet_be_measured(missing):
         return UnscoredStatement(statement, Unscored.NOT_MEASURABLE, missing.reason)
-    report = _nearest(record.expected, statement.report_date) or statement
+    report: _Announced = missing or _nearest(record.expected, statement.report_date) or statement
     timing = Timing.AMC if report.timing is Timing.UNKNOWN else report.timing  # the later of its two sessions
     reaction = reaction_session(report.report_date, timing, calendar)
-    return UnscoredStatement(statement, _stage(statement, report, reaction, now, calendar))
+    stage = _stage(statement, report, reaction, now, calendar)
+    lacking = missing.reason if missing is not None and stage is Unscored.NOT_MEASURED else ""
+    return UnscoredStatement(statement, stage, lacking)
 
 
 def _stage(
