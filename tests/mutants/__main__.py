@@ -1,8 +1,8 @@
 """`python -m tests.mutants`: plants errors, one at a time, and counts how many of them the tests find.
 
 A chapter is judged by the tests that are about it, in a copy of the project of its own below `mutants/`, and passes
-with 85 % of its mutants killed. One that no test meets counts as alive, one that makes a test run on for ever as killed.
-The copies are made anew by every run; `--write FILE` writes down the survivors and what was planted.
+with 85 % of its mutants killed. One that no test meets counts as alive, one that makes a test run on for ever as
+killed. The copies are made anew by every run; `--write FILE` writes down the survivors and what was planted.
 """
 
 import argparse
