@@ -49,6 +49,10 @@ def expected(day: date, timing: Timing = Timing.AMC) -> CompanyRecord:
     return CompanyRecord((), (), (report,))
 
 
+def calendar_next(day: date) -> date:
+    return MarketCalendar().next_session(day)
+
+
 def test_the_last_analysis_that_could_be_traded_counts_and_the_earlier_ones_are_replaced() -> None:
     first, second = replace(IBM, number=2, as_of=at(WEDNESDAY, 9, 35)), replace(IBM, number=3)
     last = replace(IBM, number=1, as_of=at(WEDNESDAY, 15, 59))
@@ -159,6 +163,36 @@ class TestMovedReports:
         said = replace(IBM, as_of=at(date(2026, 5, 12), 15))
         assert paired(said, record=measured(far, near))[0][0].move == near
         assert paired(said, record=measured(near, tie))[0][0].move == tie
+
+
+class TestNearestReport:
+    """A company may report twice in 45 days; its own row, of whatever kind, is the report."""
+
+    april = date(2026, 4, 20)
+    missing = MissingMove(WEDNESDAY, Timing.AMC, "no bars for 2026-05-21")
+
+    @pytest.mark.parametrize("other", [april, date(2026, 6, 19)])
+    def test_a_row_without_a_move_is_nearer_than_a_move_a_month_off(self, other: date) -> None:
+        record = CompanyRecord((move(other, Timing.BMO, other),), (self.missing,), ())
+        assert reason(replace(IBM, expiration=date(2026, 7, 17)), record) is Unscored.NOT_MEASURED
+
+    def test_an_expected_date_is_nearer_than_a_move_forty_days_before_it(self) -> None:
+        early = date(2026, 4, 10)
+        record = replace(expected(WEDNESDAY), moves=(move(early, Timing.BMO, early),))
+        said = replace(IBM, as_of=at(date(2026, 4, 9), 15))
+        assert reason(said, record) is Unscored.NOT_MEASURED
+        assert reason(said, record, at(date(2026, 5, 12), 12)) is Unscored.NOT_REPORTED
+
+    def test_of_a_move_and_a_row_without_one_that_are_equally_near_the_move_counts(self) -> None:
+        came = move(THURSDAY, Timing.AMC, FRIDAY)
+        record = CompanyRecord((came,), (replace(self.missing, report_date=WEDNESDAY - timedelta(1)),), ())
+        assert paired(IBM, record=record)[0] == (ScoredReport(IBM, came),)
+
+    @pytest.mark.parametrize("days", [1, -1, 28])
+    def test_a_date_that_is_still_expected_beside_the_day_it_came_is_no_other_report(self, days: int) -> None:
+        came = move(WEDNESDAY - timedelta(days), Timing.AMC, calendar_next(WEDNESDAY - timedelta(days)))
+        said = replace(IBM, as_of=at(date(2026, 4, 20), 15))
+        assert paired(said, record=replace(expected(WEDNESDAY), moves=(came,)))[0] == (ScoredReport(said, came),)
 
 
 class TestWithoutAMove:

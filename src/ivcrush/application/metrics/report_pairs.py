@@ -1,16 +1,15 @@
 """Which kept analysis answers for which report, and why the others answer for none. One company at a time.
 
 A report's last analysis that could still be traded, before the close before its reaction session, is held against the
-move over that session: from that close on the news may have been out. Two dates within `SAME_REPORT` are one report, so
-an analysis of a date that moved is held against the move of the day it came.
+move over that session: from that close on the news may have been out. A date means the nearest report within
+`SAME_REPORT`, so an analysis of a date that moved is held against the move of the day it came.
 Measures nothing, and reads no clock: now is given.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Protocol, TypeVar
+from datetime import date, datetime, timedelta
 
 from ivcrush.application.metrics.earnings_moves import may_yet_be_measured
 from ivcrush.application.metrics.session_clock import entry_closes_at, reaction_has_begun, reaction_session
@@ -20,18 +19,9 @@ from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.score import ScoredReport, UnscoredStatement
 from ivcrush.domain.types import SAME_REPORT, HistoricalMove, MissingMove, ScheduledReport
 
-
-class _Dated(Protocol):
-    @property
-    def report_date(self) -> date: ...
-
-
-class _Announced(_Dated, Protocol):
-    @property
-    def timing(self) -> Timing: ...
-
-
-D = TypeVar("D", bound=_Dated)
+# An expected date this near behind a report that was made, or before it, is that report's, named when it was to come.
+_STILL_NAMED = timedelta(days=28)
+_Report = HistoricalMove | MissingMove | ScheduledReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +40,32 @@ def pair_reports(
     candidates: dict[HistoricalMove, list[Statement]] = defaultdict(list)
     unscored: list[UnscoredStatement] = []
     for statement in statements:
-        move = _nearest(record.moves, statement.report_date)
-        if move is None:
-            unscored.append(_unmeasured(statement, record, now, calendar))
-        elif (reason := _unfit(statement, move, calendar)) is not None:
+        report = _report_of(statement.report_date, record)
+        if not isinstance(report, HistoricalMove):
+            unscored.append(_unmeasured(statement, report, now, calendar))
+        elif (reason := _unfit(statement, report, calendar)) is not None:
             unscored.append(UnscoredStatement(statement, reason))
         else:
-            candidates[move].append(statement)
+            candidates[report].append(statement)
     scored = []
     for move, of_report in sorted(candidates.items(), key=lambda item: item[0].report_date):
         *earlier, last = sorted(of_report, key=lambda each: (each.as_of, each.number))
         scored.append(ScoredReport(last, move))
         unscored += [UnscoredStatement(each, Unscored.REPLACED) for each in earlier]
     return tuple(scored), tuple(unscored)
+
+
+def _report_of(day: date, record: CompanyRecord) -> _Report | None:
+    """The nearest report that a date can mean; of equally near ones a measured one, and then the earlier."""
+    made: tuple[_Report, ...] = (*record.moves, *record.missing)
+    newest = max((report.report_date for report in made), default=None)
+    coming = (report for report in record.expected if newest is None or report.report_date - newest > _STILL_NAMED)
+    near = [report for report in (*made, *coming) if abs(report.report_date - day) <= SAME_REPORT]
+    return min(
+        near,
+        key=lambda report: (abs(report.report_date - day), not isinstance(report, HistoricalMove), report.report_date),
+        default=None,
+    )
 
 
 def _unfit(statement: Statement, move: HistoricalMove, calendar: MarketCalendar) -> Unscored | None:
@@ -73,33 +76,26 @@ def _unfit(statement: Statement, move: HistoricalMove, calendar: MarketCalendar)
 
 
 def _unmeasured(
-    statement: Statement, record: CompanyRecord, now: datetime, calendar: MarketCalendar
+    statement: Statement, report: MissingMove | ScheduledReport | None, now: datetime, calendar: MarketCalendar
 ) -> UnscoredStatement:
-    """Why no move is kept of its report, by the date that is expected now where the calendar names another."""
-    missing = _nearest(record.missing, statement.report_date)
+    """Why no move is kept of its report; of one that nobody else names, by what the analysis said of it."""
+    missing = report if isinstance(report, MissingMove) else None
     if missing is not None and not may_yet_be_measured(missing):
         return UnscoredStatement(statement, Unscored.NOT_MEASURABLE, missing.reason)
-    report: _Announced = missing or _nearest(record.expected, statement.report_date) or statement
-    timing = Timing.AMC if report.timing is Timing.UNKNOWN else report.timing  # the later of its two sessions
-    reaction = reaction_session(report.report_date, timing, calendar)
-    stage = _stage(statement, report, reaction, now, calendar)
+    stage = _stage(statement, report or statement, now, calendar)
     lacking = missing.reason if missing is not None and stage is Unscored.NOT_MEASURED else ""
     return UnscoredStatement(statement, stage, lacking)
 
 
 def _stage(
-    statement: Statement, report: _Announced, reaction: date, now: datetime, calendar: MarketCalendar
+    statement: Statement, report: MissingMove | ScheduledReport | Statement, now: datetime, calendar: MarketCalendar
 ) -> Unscored:
     """How far the report has come. One of today, or tonight, may have been made: nobody says so."""
+    timing = Timing.AMC if report.timing is Timing.UNKNOWN else report.timing  # the later of its two sessions
+    reaction = reaction_session(report.report_date, timing, calendar)
     if not reaction_has_begun(reaction, now, calendar) and now.astimezone(NEW_YORK).date() <= report.report_date:
         return Unscored.NOT_REPORTED
     if now < calendar.closes_at(reaction):
         return Unscored.REACTION_NOT_OVER
     late = statement.as_of >= entry_closes_at(report.report_date, report.timing, calendar)
     return Unscored.AFTER_THE_FACT if late else Unscored.NOT_MEASURED
-
-
-def _nearest(reports: Sequence[D], day: date) -> D | None:
-    """The one that can be the same report; of several the nearest date, of two equally near the earlier one."""
-    near = [report for report in reports if abs(report.report_date - day) <= SAME_REPORT]
-    return min(near, key=lambda report: (abs(report.report_date - day), report.report_date), default=None)
