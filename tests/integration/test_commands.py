@@ -693,6 +693,14 @@ def test_a_demonstration_needs_nothing_reads_no_env_file_and_can_be_repeated(des
     assert kept == {"demo.db", "demo-cache.db"}
 
 
+def test_on_a_monday_before_the_open_the_quotes_are_of_fridays_close(desk: Desk) -> None:
+    finished = desk.run("analyze", "AAPL", "--demo", "--as-of", "2026-05-18T08:30:00", "--format", "json", as_of=False)
+    document = json.loads(finished.out)
+    # From Friday 16:00 to Monday 08:30: two days and 16.5 hours.
+    assert document["execution"]["quote_age_s"] == 232_200
+    assert "against: the exchange is not open (premarket): quotes are of 2026-05-15 16:00" in document["reasons"]
+
+
 def test_a_demonstration_of_another_day_keeps_its_own_past(desk: Desk) -> None:
     desk.run("backfill", "AAPL", "--demo", as_of=False)
     finished = desk.run("analyze", "AAPL", "--demo", "--as-of", "2026-03-20", "--format", "json", as_of=False)

@@ -102,8 +102,14 @@ def test_too_little_open_interest_alone_is_not_tradeable(interest, tier):
 
 def test_a_closed_exchange_is_not_tradeable_and_says_when_the_quotes_were_made():
     analysis = evaluated(state=SessionState.CLOSED)
-    assert "against: the exchange is not open (closed): quotes are of 2026-05-15 15:45" in objections(analysis)
+    # The quotes of that market are a minute older than the analysis, which is of 15:45.
+    assert "against: the exchange is not open (closed): quotes are of 2026-05-15 15:44" in objections(analysis)
     assert not analysis.tradeable
+
+
+def test_a_closed_exchange_names_no_moment_for_quotes_that_nobody_dated():
+    analysis = evaluated(event_put_changed(snapshot(state=SessionState.CLOSED), quoted_at=0.0))
+    assert "against: the exchange is not open (closed)" in objections(analysis)
 
 
 def test_a_straddle_that_cannot_be_bought_back_is_an_error_in_its_place():

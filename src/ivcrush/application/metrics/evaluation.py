@@ -7,6 +7,7 @@ that exceeds one by more than chance (the 90 % interval) and more than the cost 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from ivcrush.application.metrics.consistency import measure_consistency
 from ivcrush.application.metrics.doubts import DOUBTS
@@ -27,6 +28,7 @@ from ivcrush.domain.analysis import (
 )
 from ivcrush.domain.enums import DateStatus, ExecutionTier, Recommendation, SessionState, Timing
 from ivcrush.domain.errors import Err, Ok, Result
+from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.domain.types import AnalysisRequest, MarketSnapshot
 
 _TRADEABLE_TIERS = (ExecutionTier.EXCELLENT, ExecutionTier.GOOD)
@@ -140,10 +142,7 @@ def _richness(vrp: Result[VrpResult], snapshot: MarketSnapshot) -> Iterator[tupl
 def _dealing(execution: Result[ExecutionQuality], snapshot: MarketSnapshot) -> Iterator[tuple[bool, str]]:
     """Whether the straddle can be traded now."""
     if snapshot.session_state is not SessionState.OPEN:
-        yield (
-            False,
-            f"the exchange is not open ({snapshot.session_state}): quotes are of {snapshot.as_of:%Y-%m-%d %H:%M}",
-        )
+        yield False, f"the exchange is not open ({snapshot.session_state}){_quoted(execution, snapshot)}"
     if isinstance(execution, Err):
         yield False, execution.error.message
         return
@@ -153,6 +152,14 @@ def _dealing(execution: Result[ExecutionQuality], snapshot: MarketSnapshot) -> I
         f"open interest {found.open_interest}"
     )
     yield found.tier in _TRADEABLE_TIERS, words
+
+
+def _quoted(execution: Result[ExecutionQuality], snapshot: MarketSnapshot) -> str:
+    """When the straddle's older quote was made, by New York's clocks; nothing where the provider dated none."""
+    if isinstance(execution, Err) or execution.value.quote_age_s is None:
+        return ""
+    made_at = datetime.fromtimestamp(snapshot.as_of.timestamp() - execution.value.quote_age_s, NEW_YORK)
+    return f": quotes are of {made_at:%Y-%m-%d %H:%M}"
 
 
 def _after_cost(
