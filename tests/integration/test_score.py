@@ -217,8 +217,36 @@ def test_simulated_analyses_are_counted_and_not_scored_beside_real_ones(desk: De
     keep(kept(desk), [real, *simulated])
     counts = told(desk)["analyses"]
     assert isinstance(counts, dict)
-    assert (counts["scored"], counts["simulated"]) == (1, 3)
-    assert "3 of a simulated market" in score(desk).out
+    assert (counts["scored"], counts["other_market"]) == (1, 3)
+    assert "3 of another market" in score(desk).out
+
+
+def test_in_the_demonstration_real_analyses_are_of_another_market_and_moves_come_from_it(desk: Desk) -> None:
+    real, invented = world(2, 2, implied_over_true=1.0, seed=16)
+    simulated = replace(invented, statement=replace(invented.statement, simulated=True))
+    path = kept(desk).rename(desk.directory / "data" / "demo.db")
+    keep(path, [real, simulated])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM historical_moves")
+    shown = score(desk, "--demo").out
+    assert "1 of another market" in shown
+    assert "to measure: ivcrush backfill AB --demo\n" in shown
+
+
+def test_a_damaged_document_is_counted_and_hides_no_other(desk: Desk) -> None:
+    path = kept(desk)
+    keep(path, world(3, 3, implied_over_true=1.0, seed=18))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE analysis_log SET document = x'00' WHERE ticker = 'AB'")
+    document = told(desk)
+    counts, unscored = document["analyses"], document["unscored"]
+    assert isinstance(counts, dict)
+    assert isinstance(unscored, list)
+    assert (counts["scored"], counts["unreadable"]) == (2, 1)
+    (damaged,) = unscored
+    assert (damaged["ticker"], damaged["analysis"], damaged["earnings_date"]) == ("AB", 2, "2025-01-07")
+    assert damaged["detail"] != ""
+    assert "1 that cannot be read" in score(desk).out
 
 
 def test_reasons_moved_dates_and_lacking_parts_are_told_in_words(desk: Desk) -> None:
@@ -246,7 +274,6 @@ def test_reasons_moved_dates_and_lacking_parts_are_told_in_words(desk: Desk) -> 
 @pytest.mark.parametrize(
     "spoil",
     [
-        "UPDATE analysis_log SET document = x'00'",
         "UPDATE historical_moves SET flags = 'none'",
         """INSERT INTO earnings_calendar
             (ticker, report_date, timing, status, source, name, flags, first_seen, last_seen)

@@ -14,6 +14,7 @@ from ivcrush.cli.command import Outcome, Style, required
 from ivcrush.cli.demo import DEMO_AS_OF
 from ivcrush.cli.exit_codes import Exit, exit_of
 from ivcrush.cli.render.score import render_score
+from ivcrush.domain.analysis import UnreadableStatement
 from ivcrush.domain.enums import Unscored
 from ivcrush.domain.errors import Err
 from ivcrush.domain.score import (
@@ -180,12 +181,13 @@ def _report(report: ScoredReport) -> Document:
 
 def _unscored(each: UnscoredStatement) -> Document:
     said = each.statement
+    read = None if isinstance(said, UnreadableStatement) else said
     return {
         "ticker": said.ticker,
-        "earnings_date": said.report_date.isoformat(),
-        "timing": said.timing,
+        "earnings_date": str(said.report_date),
+        "timing": None if read is None else read.timing,
         "analysis": said.number,
-        "as_of": moment(said.as_of),
+        "as_of": None if read is None else moment(read.as_of),
         "reason": each.reason,
         "detail": each.detail,
     }

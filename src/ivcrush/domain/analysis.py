@@ -238,6 +238,16 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableStatement:
+    """A kept analysis whose document is damaged: which one it is, as far as its row says, and what is wrong."""
+
+    number: int
+    ticker: Ticker
+    report_date: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
 class TickerFailure:
     """One ticker without an answer, and why."""
 

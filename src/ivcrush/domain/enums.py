@@ -109,7 +109,8 @@ class Unscored(StrEnum):
     AFTER_THE_FACT = "after_the_fact"
     EXPIRED_BEFORE = "expired_before"
     REPLACED = "replaced"
-    SIMULATED = "simulated"
+    OTHER_MARKET = "other_market"
+    UNREADABLE = "unreadable"
 
 
 class Finding(StrEnum):

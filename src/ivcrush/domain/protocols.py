@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
-from ivcrush.domain.analysis import Statement, TickerAnalysis
+from ivcrush.domain.analysis import Statement, TickerAnalysis, UnreadableStatement
 from ivcrush.domain.enums import ReportSource
 from ivcrush.domain.errors import AppError, Result
 from ivcrush.domain.market_calendar import SessionDay
@@ -196,7 +196,9 @@ class AnalysisStore(Protocol):
         """The snapshot of an analysis, for repeating it; NODATA for an unknown number."""
         ...
 
-    def statements(self, tickers: Sequence[Ticker], since: date | None) -> Result[tuple[Statement, ...]]:
+    def statements(
+        self, tickers: Sequence[Ticker], since: date | None
+    ) -> Result[tuple[Statement | UnreadableStatement, ...]]:
         """What analyses said of reports from that date on, of these companies, or of all; as they were kept."""
         ...
 

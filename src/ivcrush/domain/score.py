@@ -6,7 +6,7 @@ Values only; how they are found and computed stands in `application`. `_pct` is 
 from dataclasses import dataclass
 from datetime import date
 
-from ivcrush.domain.analysis import Interval, Statement
+from ivcrush.domain.analysis import Interval, Statement, UnreadableStatement
 from ivcrush.domain.enums import Finding, Timing, Unscored
 from ivcrush.domain.types import HistoricalMove, Ticker
 
@@ -47,9 +47,9 @@ class ScoredReport:
 
 @dataclass(frozen=True, slots=True)
 class UnscoredStatement:
-    """An analysis that is not scored, and why; `detail` is the reason that stands beside the missing move."""
+    """An analysis that is not scored, and why; `detail` is what the move lacked, or what is wrong with the document."""
 
-    statement: Statement
+    statement: Statement | UnreadableStatement
     reason: Unscored
     detail: str = ""
 

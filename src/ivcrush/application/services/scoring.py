@@ -10,7 +10,7 @@ from datetime import date, datetime
 from ivcrush.application.metrics.report_pairs import CompanyRecord, pair_reports
 from ivcrush.application.metrics.scorecard import score_reports
 from ivcrush.application.services.history_needs import stored_reports
-from ivcrush.domain.analysis import Statement
+from ivcrush.domain.analysis import Statement, UnreadableStatement
 from ivcrush.domain.enums import Unscored
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
@@ -35,10 +35,12 @@ class Scoring:
         by_company: dict[Ticker, list[Statement]] = defaultdict(list)
         unscored: list[UnscoredStatement] = []
         for statement in found.value:
-            if statement.simulated == question.simulated:
+            if isinstance(statement, UnreadableStatement):
+                unscored.append(UnscoredStatement(statement, Unscored.UNREADABLE, statement.fault))
+            elif statement.simulated == question.simulated:
                 by_company[statement.ticker].append(statement)
             else:
-                unscored.append(UnscoredStatement(statement, Unscored.SIMULATED))
+                unscored.append(UnscoredStatement(statement, Unscored.OTHER_MARKET))
         scored: list[ScoredReport] = []
         for ticker in sorted(by_company):
             record = self._record(ticker, [each.report_date for each in by_company[ticker]], now)

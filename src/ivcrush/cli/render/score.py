@@ -18,7 +18,8 @@ _REASONS = {
     "after_the_fact": "analysed too late for a trade: the news may have been out",
     "expired_before": "the report moved past the expiration that was read",
     "replaced": "replaced by a later analysis of the same report",
-    "simulated": "of a simulated market",
+    "other_market": "of another market",
+    "unreadable": "that cannot be read",
 }
 _LEVEL = {"above": "more was implied than came", "below": "less was implied than came"}
 _EXCESS = {
@@ -55,7 +56,9 @@ def _counted(document: Document) -> Iterator[str]:
     assert isinstance(tickers, list)
     if tickers:
         more = f" and {len(tickers) - _MOST_TICKERS} more" if len(tickers) > _MOST_TICKERS else ""
-        yield printable(f"  to measure: ivcrush backfill {' '.join(map(str, tickers[:_MOST_TICKERS]))}{more}", 400)
+        named = " ".join(map(str, tickers[:_MOST_TICKERS]))
+        demo = " --demo" if document["simulated"] is True else ""
+        yield printable(f"  to measure: ivcrush backfill {named}{demo}{more}", 400)
     if moved := sum(report["moved"] is True for report in rows(document, "scored")):
         yield f"  {moved} of the scored came on another date or in another session than the analysis had"
     yield f"{document['reports']} reports of {document['companies']} companies in {document['sessions']} sessions"

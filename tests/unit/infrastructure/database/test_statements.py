@@ -7,9 +7,16 @@ import msgspec
 import pytest
 
 from ivcrush.application.documents import analysis_document
-from ivcrush.domain.analysis import ExecutionQuality, StatedRatio, Statement, TickerAnalysis, VrpResult
+from ivcrush.domain.analysis import (
+    ExecutionQuality,
+    StatedRatio,
+    Statement,
+    TickerAnalysis,
+    UnreadableStatement,
+    VrpResult,
+)
 from ivcrush.domain.enums import ExecutionTier, Recommendation, Timing
-from ivcrush.domain.errors import Err, Ok
+from ivcrush.domain.errors import Ok
 from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.domain.types import Ticker
 from ivcrush.infrastructure.database.connection import Database
@@ -108,18 +115,31 @@ def test_more_than_a_query_reads_come_all_and_in_order(database: Database) -> No
 
 @pytest.mark.parametrize(
     "document",
-    [b"no JSON", b"\xff\x00", b"{}", b"[]", msgspec.json.encode({"implied_move": {"event_move_pct": 0.0}})],
+    [
+        b"no JSON",
+        b"\xff\x00",
+        b"{}",
+        b"[]",
+        b'{"recommendation": "\xff\xfe"}',
+        msgspec.json.encode({"implied_move": {"event_move_pct": 0.0}}),
+    ],
 )
-def test_a_document_that_cannot_be_read_is_damage_and_not_a_defect(database: Database, document: bytes) -> None:
+def test_a_document_that_cannot_be_read_is_told_by_its_row_and_hides_no_other(
+    database: Database, document: bytes
+) -> None:
     AnalysisRepository(database).save_analysis(ibm_analysis(), document, "run-1", SAVED)
+    keep(database, ibm_analysis())
     found = AnalysisRepository(database).statements((), None)
-    assert isinstance(found, Err)
-    assert found.error.about("reason") == "corrupt"
+    assert isinstance(found, Ok)
+    damaged, whole = found.value
+    assert isinstance(damaged, UnreadableStatement)
+    assert (damaged.number, damaged.ticker, damaged.report_date) == (1, IBM, "2026-05-20")
+    assert damaged.fault != ""
+    assert whole == replace(BARE, number=2)
 
 
 def test_an_event_move_of_nothing_is_damage(database: Database) -> None:
     analysis = ibm_analysis()
     keep(database, replace(analysis, implied_move=replace(analysis.implied_move, event_move_pct=0.0)))
-    found = AnalysisRepository(database).statements((), None)
-    assert isinstance(found, Err)
-    assert "analysis 1: event move 0 %, above 0 needed" in found.error.message
+    fault = "event move or straddle 0 %, above 0 needed"
+    assert AnalysisRepository(database).statements((), None) == Ok((UnreadableStatement(1, IBM, "2026-05-20", fault),))

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ivcrush.domain.analysis import StatedRatio, Statement, TickerAnalysis
+from ivcrush.domain.analysis import StatedRatio, Statement, TickerAnalysis, UnreadableStatement
 from ivcrush.domain.enums import Recommendation, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.types import MarketSnapshot, Ticker
@@ -21,10 +21,10 @@ from ivcrush.infrastructure.database.snapshot_codec import decode_snapshot, enco
 _INSERT: Final = """INSERT INTO analysis_log (run_id, ticker, report_date, as_of, saved_at, document, snapshot)
     VALUES (?, ?, ?, ?, ?, ?, ?)"""
 # SQLite reads the documents, so that a year of them is never in memory at once; the fields are those of `_Said`.
-_STATEMENTS: Final = """SELECT number, ticker, report_date, as_of, iif(json_valid(text), json_extract(text,
+_STATEMENTS: Final = """SELECT number, ticker, report_date, as_of, CAST(iif(json_valid(text), json_extract(text,
         '$.earnings.timing', '$.simulated', '$.expiration', '$.implied_move.event_move_pct',
         '$.implied_move.straddle_pct', '$.execution.cost_pct', '$.vrp.ratio', '$.vrp.shrunk_ratio',
-        '$.vrp.inside_probability', '$.recommendation', '$.tradeable'), 'no JSON')
+        '$.vrp.inside_probability', '$.recommendation', '$.tradeable'), 'no JSON') AS BLOB)
     FROM (SELECT number, ticker, report_date, as_of, CAST(document AS TEXT) AS text FROM analysis_log
         WHERE report_date >= ?1 AND (?2 = '[]' OR ticker IN (SELECT value FROM json_each(?2))) AND number > ?3
         ORDER BY number LIMIT ?4) ORDER BY number"""
@@ -67,13 +67,15 @@ class AnalysisRepository:
             return err(ErrorCode.NODATA, f"analysis {number}: not in {self._database.path}")
         return decode_snapshot(found.value[0])
 
-    def statements(self, tickers: Sequence[Ticker], since: date | None) -> Result[tuple[Statement, ...]]:
+    def statements(
+        self, tickers: Sequence[Ticker], since: date | None
+    ) -> Result[tuple[Statement | UnreadableStatement, ...]]:
         """What analyses of reports from `since` on said, of these companies (none named: of all), by number.
 
-        Errors: DBERROR, also for a document that cannot be read.
+        Errors: DBERROR.
         """
         asked = ("" if since is None else since.isoformat(), msgspec.json.encode(tickers).decode())
-        read: list[Statement] = []
+        read: list[Statement | UnreadableStatement] = []
         while True:
             last = read[-1].number if read else 0
             piece = self._database.rows(_STATEMENTS, (*asked, last, _PIECE), _parse_statement)
@@ -109,11 +111,20 @@ def _parse_blob(row: Row) -> bytes:
     return bytes(row[0])
 
 
-def _parse_statement(row: Row) -> Statement:
+def _parse_statement(row: Row) -> Statement | UnreadableStatement:
+    """One damaged document is no reason to say nothing of the others."""
     number, ticker, report_date, as_of, fields = row
-    said = msgspec.json.decode(fields, type=_Said)
+    try:
+        return _statement(number, ticker, report_date, as_of, msgspec.json.decode(fields, type=_Said))
+    except ValueError as error:
+        return UnreadableStatement(number, Ticker(ticker), report_date, str(error))
+
+
+def _statement(number: int, ticker: str, report_date: str, as_of: str, said: _Said) -> Statement:
+    """Raises ValueError."""
     if min(said.event_move_pct, said.straddle_pct) <= 0:
-        raise ValueError(f"analysis {number}: event move {said.event_move_pct:g} %, above 0 needed")
+        smaller = min(said.event_move_pct, said.straddle_pct)
+        raise ValueError(f"event move or straddle {smaller:g} %, above 0 needed")
     return Statement(
         number=number,
         ticker=Ticker(ticker),
