@@ -33,11 +33,11 @@ class TradierDialect:
         if answer.status == 401 or any(fault in said for fault in _TOKEN_FAULTS):
             return _token_refused(said)
         if "protocol.http.TooBigBody" in said:
-            return Verdict(_error(ErrorCode.EXTERNAL, "too much was asked for at once"))
+            return Verdict(_error(ErrorCode.EXTERNAL, "was asked for too much at once"))
         if answer.status >= 500:
             return Verdict(_error(ErrorCode.EXTERNAL, f"failed with status {answer.status}"), again=True, sick=True)
         if answer.status == 404:  # seen for paths that exist
-            return Verdict(_error(ErrorCode.EXTERNAL, "not found (404)"), again=True)
+            return Verdict(_error(ErrorCode.EXTERNAL, "answered that there is no such page (404)"), again=True)
         if answer.status == 400:
             return Verdict(_error(ErrorCode.INVALID, f"refused the request: {said}"))
         return Verdict(_error(ErrorCode.EXTERNAL, f"answered with status {answer.status}: {said}"))

@@ -94,6 +94,31 @@ def test_a_lasting_refusal_is_never_asked_again(status: int, body: str, code: Er
     assert not verdict.sick
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (200, " \n", "Tradier answered with nothing instead of JSON"),
+        (200, " <!DOCTYPE html>", "Tradier answered with HTML instead of JSON"),
+        (200, '{"quotes":', "Tradier answered with broken JSON instead of JSON"),
+        (200, b'{"error":"\xffno"}', 'Tradier answered with an error: "\ufffdno"'),
+        (400, "quantity: must be positive", "Tradier refused the request: quantity: must be positive"),
+        (403, b"Forbidden \xff", "Tradier answered with status 403: Forbidden \ufffd"),
+        (404, "<html>", "Tradier answered that there is no such page (404)"),
+        (429, "Quota Violation", "Tradier refused for going too fast"),
+        (500, fault("Body buffer overflow", "protocol.http.TooBigBody"), "Tradier was asked for too much at once"),
+        (503, "", "Tradier failed with status 503"),
+    ],
+)
+def test_what_failed_is_said(status: int, body: str | bytes, message: str) -> None:
+    error = judge(status, body).error
+    assert error is not None
+    assert error.message == message
+
+
+def test_a_missing_rate_header_voids_them_all() -> None:
+    assert TradierDialect().rate_headers({"x-ratelimit-allowed": "200", "x-ratelimit-available": "199"}) is None
+
+
 def test_a_404_may_pass_and_does_not_count_for_the_breaker() -> None:
     verdict = judge(404, "<html>")
     assert (verdict.again, verdict.sick, verdict.tolerated) == (True, False, None)
