@@ -108,6 +108,20 @@ def test_a_selection_takes_its_rows_from_the_calendar_file_and_names_who_is_not_
     assert "KO: NODATA: not in" in finished.err
 
 
+def test_a_selection_leaves_out_the_bad_rows_of_others_and_keeps_its_own_and_those_of_nobody(desk: Desk) -> None:
+    day = desk.market.world.upcoming("AAPL").day  # type: ignore[union-attr]
+    lines = f"NVDA,20/05/2026,\nMSFT,2026-05-20\nAAPL,{day},\nKO,2026-13-01,\n?!,2026-05-20,\n"
+    path = str(desk.file("earnings.csv", (HEADER + lines).encode()))
+    alone = desk.run("analyze-batch", "--earnings-file", path, "--tickers", "AAPL,KO", "--format", "json")
+    assert [row["ticker"] for row in json.loads(alone.out)["failures"]] == ["KO", "?!"]
+    assert [row["error"]["code"] for row in json.loads(alone.out)["failures"]] == ["INVALID", "SKIPPED"]
+    assert tickers(alone, "analyses") == ["AAPL"]
+    assert "earnings.csv, line 5: " in alone.err
+    desk.file("earnings.csv", (HEADER + lines.replace("?!,2026-05-20,\n", "")).encode())
+    clean = desk.run("analyze-batch", "--earnings-file", path, "--tickers", "AAPL", "--fresh", "--format", "json")
+    assert (clean.code, clean.err, tickers(clean, "analyses")) == (0, "", ["AAPL"])
+
+
 def test_companies_alone_are_found_in_the_calendar(desk: Desk) -> None:
     finished = desk.run("analyze-batch", "--tickers", "AAPL,KO", "--format", "json")
     assert (finished.code, sorted(tickers(finished, "analyses"))) == (0, ["AAPL", "KO"])

@@ -116,12 +116,10 @@ def _chosen(arguments: argparse.Namespace) -> tuple[Ticker, ...] | None:
 def _selected(rows: Sequence[EarningsRow], chosen: Collection[Ticker] | None, file: str) -> tuple[BatchRow, ...]:
     """The rows of these companies in the order of the file, then the companies that it does not name.
 
-    A row that cannot be read is nobody's: it is left in, since it may be anybody's.
+    A row whose company cannot be read is left in, since it may be anybody's.
     """
-    taken = [
-        row for row in rows if chosen is None or isinstance(row.question, Err) or row.question.value.ticker in chosen
-    ]
-    named = {row.question.value.ticker for row in taken if isinstance(row.question, Ok)}
+    taken = [row for row in rows if chosen is None or row.ticker is None or row.ticker in chosen]
+    named = {row.ticker for row in taken}
     absent = [ticker for ticker in chosen or () if ticker not in named]
     return (
         *(BatchRow(row.label, row.question) for row in taken),

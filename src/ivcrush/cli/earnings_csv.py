@@ -41,11 +41,13 @@ class EarningsRow:
     """One row of the file: what it asks, or why that cannot be known.
 
     `line` is where the row begins, 1-based. `label` is the ticker as typed, harmless and at most 20 characters, or
-    "line 7" where there is none. Errors: INVALID naming the line, the value and the need.
+    "line 7" where there is none. `ticker` is whose row it is, also of one that cannot be used, None where that cannot
+    be read. Errors: INVALID naming the line, the value and the need.
     """
 
     line: int
     label: str
+    ticker: Ticker | None
     question: Result[ReportQuestion]
 
 
@@ -143,16 +145,18 @@ def _row(
     """The row as told; a usable one is noted in `seen`, the lines of each company's report dates."""
     nameless = f"line {number}"
     if isinstance(cells, Err):
-        return EarningsRow(number, nameless, cells)
+        return EarningsRow(number, nameless, None, cells)
     found = {name: cells.value[index] for name, index in header.columns.items() if index < len(cells.value)}
     label = printable(found.get("ticker", ""), _LONGEST_LABEL) or nameless
+    named = parse_ticker(found.get("ticker", ""))
+    ticker = named.value if isinstance(named, Ok) else None
     if len(cells.value) < header.width or any(cells.value[header.width :]):
         told = f"{place}: row of length {len(cells.value)}: {header.width} cells are needed, as in the header"
-        return EarningsRow(number, label, err(ErrorCode.INVALID, told))
+        return EarningsRow(number, label, ticker, err(ErrorCode.INVALID, told))
     question = _question(place, found)
     if isinstance(question, Ok):
         question = _unless_known(place, number, question.value, seen)
-    return EarningsRow(number, label, question)
+    return EarningsRow(number, label, ticker, question)
 
 
 def _question(place: str, found: Mapping[str, str]) -> Result[ReportQuestion]:
