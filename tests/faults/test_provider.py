@@ -161,8 +161,8 @@ def test_no_right_to_fundamentals_is_missed_by_nobody_because_nobody_asks_for_th
     [
         ("500", 69, "EXTERNAL: 127.0.0.1: Tradier failed with status 500", 3),
         ("503", 69, "EXTERNAL: 127.0.0.1: Tradier failed with status 503", 3),
-        ("404", 69, "EXTERNAL: 127.0.0.1: Tradier not found (404)", 3),
-        ("500_too_big", 69, "EXTERNAL: 127.0.0.1: Tradier too much was asked for at once", 1),
+        ("404", 69, "EXTERNAL: 127.0.0.1: Tradier answered that there is no such page (404)", 3),
+        ("500_too_big", 69, "EXTERNAL: 127.0.0.1: Tradier was asked for too much at once", 1),
         ("400", 1, "INVALID: 127.0.0.1: Tradier refused the request: Invalid parameter, symbol", 1),
         ("200_errors", 69, "EXTERNAL: 127.0.0.1: Tradier answered with an error: ", 1),
         ("200_error_list", 69, "EXTERNAL: 127.0.0.1: Tradier answered with an error: ", 1),

@@ -52,6 +52,7 @@ CHAPTERS = (
         (
             "infrastructure/api/test_alpha_vantage_dialect.py",
             "infrastructure/api/test_alpha_vantage_parse.py",
+            "infrastructure/api/test_json_wire.py",
             "infrastructure/api/test_option_chain_parse.py",
             "infrastructure/api/test_tradier_dialect.py",
             "infrastructure/api/test_tradier_parse.py",
