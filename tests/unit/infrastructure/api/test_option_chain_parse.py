@@ -121,6 +121,25 @@ def test_a_bad_row_costs_that_row_and_is_counted_by_its_reason(change: dict[str,
     assert chain.dropped == ((reason, 1),)
 
 
+@pytest.mark.parametrize(
+    "sound",
+    [
+        {"bid": 0.0, "ask": 0.0},
+        {"bid": 0.0, "ask": 0.05},
+        {"bid": 0.05, "ask": 0.05},
+        {"contract_size": None},
+        {"contract_size": 0},
+        {"root_symbol": None},
+        {"root_symbol": None, "symbol": ""},
+    ],
+)
+def test_what_is_merely_cheap_or_not_told_stays_beside_a_bad_row(sound: dict[str, Any]) -> None:
+    chain = parsed([row(0.5, "call") | sound, row(105, "call", bid=1.3)])
+    assert chain.strikes.tolist() == [0.5]
+    assert chain.calls.present.tolist() == [True]
+    assert chain.dropped == (("crossed", 1),)
+
+
 @pytest.mark.parametrize("literal", ["1e999", "9" * 5000, "[" * 200 + "]" * 200, '"\\ud800x"'])
 def test_a_number_that_is_none_costs_that_row(literal: str) -> None:
     text = json.dumps({"options": {"option": [row(100, "call", bid=77777), row(105, "put")]}}).replace("77777", literal)
@@ -167,6 +186,7 @@ def test_a_class_share_has_its_root_without_the_dot() -> None:
     "greeks",
     [
         {"bid_iv": 0.0, "mid_iv": 0.568797, "ask_iv": 0.568797},  # one-sided: the mid is the ask's
+        {"bid_iv": 0.568797, "mid_iv": 0.568797, "ask_iv": 0.0},
         {"bid_iv": 0.3, "mid_iv": 6.3, "ask_iv": 9.0},
         {"bid_iv": 0.3, "mid_iv": None, "ask_iv": 0.4},
         {"bid_iv": "NaN", "mid_iv": 0.3, "ask_iv": 0.4},
@@ -176,6 +196,15 @@ def test_a_class_share_has_its_root_without_the_dot() -> None:
 )
 def test_an_implied_volatility_of_one_side_is_none(greeks: dict[str, Any] | None) -> None:
     assert parsed([row(100, "call", greeks=greeks)]).calls.iv.tolist() == [0.0]
+
+
+def test_an_implied_volatility_of_500_percent_is_the_highest() -> None:
+    high = {"bid_iv": 4.0, "mid_iv": 5.0, "ask_iv": 6.0}
+    assert parsed([row(100, "call", greeks=high)]).calls.iv.tolist() == [5.0]
+
+
+def test_an_expiration_whose_kind_is_not_told_has_none() -> None:
+    assert parsed([row(100, "call", expiration_type=None)]).expiration_type == ""
 
 
 def test_greeks_carry_the_latest_of_their_moments_as_utc() -> None:
@@ -208,6 +237,7 @@ def test_every_way_to_say_none_is_nodata(text: str) -> None:
     assert isinstance(result, Err)
     assert result.error.code is ErrorCode.NODATA
     assert result.error.message == "IBM: no usable option of 2026-05-22 (none listed)"
+    assert result.error.about("ticker") == IBM
 
 
 def test_a_chain_of_bad_rows_only_is_nodata_with_the_reasons() -> None:
