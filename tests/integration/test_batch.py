@@ -122,6 +122,28 @@ def test_a_selection_leaves_out_the_bad_rows_of_others_and_keeps_its_own_and_tho
     assert (clean.code, clean.err, tickers(clean, "analyses")) == (0, "", ["AAPL"])
 
 
+def test_a_row_that_only_its_analysis_finds_bad_is_told_with_its_line(desk: Desk) -> None:
+    path = desk.file(
+        "earnings.csv", f"{HEADER}AMZN,2020-01-30,\nAAPL,2026-05-18,2026-05-23\nZZZZ,2026-05-20,\n".encode()
+    )
+    finished = desk.run("analyze-batch", "--earnings-file", str(path), "--continue-on-error", "--format", "json")
+    failed = {row["ticker"]: row["error"]["message"] for row in json.loads(finished.out)["failures"]}
+    assert failed["AMZN"].startswith("earnings.csv, line 2: the stock already trades")
+    assert failed["AAPL"].startswith("earnings.csv, line 3: expiration 2026-05-23 is not listed")
+    assert failed["ZZZZ"].startswith("earnings.csv, line 4: ")
+    assert all(
+        f"{ticker}: {code}: earnings.csv, line " in finished.err
+        for ticker, code in (("AMZN", "INVALID"), ("ZZZZ", "NODATA"))
+    )
+
+
+def test_a_provider_that_fails_is_no_fault_of_a_line(desk: Desk) -> None:
+    desk.strike("503")
+    path = desk.file("earnings.csv", f"{HEADER}AAPL,2026-05-18,\n".encode())
+    finished = desk.run("analyze-batch", "--earnings-file", str(path))
+    assert (finished.code, "line" in finished.err) == (69, False)
+
+
 def test_companies_alone_are_found_in_the_calendar(desk: Desk) -> None:
     finished = desk.run("analyze-batch", "--tickers", "AAPL,KO", "--format", "json")
     assert (finished.code, sorted(tickers(finished, "analyses"))) == (0, ["AAPL", "KO"])

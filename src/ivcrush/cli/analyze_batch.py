@@ -122,6 +122,6 @@ def _selected(rows: Sequence[EarningsRow], chosen: Collection[Ticker] | None, fi
     named = {row.ticker for row in taken}
     absent = [ticker for ticker in chosen or () if ticker not in named]
     return (
-        *(BatchRow(row.label, row.question) for row in taken),
+        *(BatchRow(row.label, row.question, row.place) for row in taken),
         *(BatchRow(ticker, err(ErrorCode.NODATA, f"{ticker}: not in {file}; a row is needed")) for ticker in absent),
     )

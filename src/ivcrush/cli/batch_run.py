@@ -6,11 +6,11 @@ Knows neither where the rows come from nor which of them matter to whom.
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ivcrush.application.documents import RunFacts
 from ivcrush.application.ranking import Answer
-from ivcrush.application.services.batch_analyzer import Batch, BatchOutcome, RowOutcome, StartedBatch
+from ivcrush.application.services.batch_analyzer import Batch, BatchOutcome, BatchRow, RowOutcome, StartedBatch
 from ivcrush.application.services.batch_estimate import estimate
 from ivcrush.application.services.ground import Ground
 from ivcrush.cli.command import Outcome, Style, Tally
@@ -21,12 +21,14 @@ from ivcrush.cli.streams import in_journal, say
 from ivcrush.config.settings import Provider
 from ivcrush.container import Container
 from ivcrush.domain.analysis import TickerFailure
-from ivcrush.domain.errors import Err, ErrorCode, Ok, Result
+from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.utils.tracing import correlation_id
 
 # Below this an estimate only delays the answer; it is in the log all the same.
 _WORTH_TELLING_S = 60
+# Nobody but the row itself is to blame for these, so its user is told where it stands.
+_ABOUT_THE_ROW = frozenset({ErrorCode.INVALID, ErrorCode.NODATA})
 _log = logging.getLogger(__name__)
 
 
@@ -81,7 +83,10 @@ async def run_batch(
         return refreshed
     outcome = await _watched(started.value, container, ground)
     answers = tuple(row.answer.value for row in outcome.rows if isinstance(row.answer, Ok))
-    failures = tuple(TickerFailure(row.label, row.answer.error) for row in outcome.rows if isinstance(row.answer, Err))
+    pairs = zip(batch.rows, outcome.rows, strict=True)
+    failures = tuple(
+        TickerFailure(row.label, _placed(row, came.answer.error)) for row, came in pairs if isinstance(came.answer, Err)
+    )
     usage = container.providers.usage
     facts = RunFacts(
         run_id=outcome.run_id,
@@ -129,6 +134,13 @@ def closing_lines(ran: Ran, code: Exit) -> Iterator[str]:
         total = len(ran.answers) + len(ran.failures)
         done = f"{len(ran.answers)} of {total} rows are done and kept"
         yield f"{done}; the same command goes on from there, once what failed is mended"
+
+
+def _placed(row: BatchRow, error: AppError) -> AppError:
+    """The error with the place of its row, where it is about what the row says and does not name it already."""
+    if row.place is None or error.code not in _ABOUT_THE_ROW or error.message.startswith(row.place):
+        return error
+    return replace(error, message=f"{row.place}: {error.message.removeprefix(f'{row.label}: ')}")
 
 
 def _end(outcome: BatchOutcome, code: Exit, container: Container) -> None:

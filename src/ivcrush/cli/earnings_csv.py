@@ -42,10 +42,11 @@ class EarningsRow:
 
     `line` is where the row begins, 1-based. `label` is the ticker as typed, harmless and at most 20 characters, or
     "line 7" where there is none. `ticker` is whose row it is, also of one that cannot be used, None where that cannot
-    be read. Errors: INVALID naming the line, the value and the need.
+    be read. `place` names the file and the line. Errors: INVALID naming the place, the value and the need.
     """
 
     line: int
+    place: str
     label: str
     ticker: Ticker | None
     question: Result[ReportQuestion]
@@ -145,18 +146,18 @@ def _row(
     """The row as told; a usable one is noted in `seen`, the lines of each company's report dates."""
     nameless = f"line {number}"
     if isinstance(cells, Err):
-        return EarningsRow(number, nameless, None, cells)
+        return EarningsRow(number, place, nameless, None, cells)
     found = {name: cells.value[index] for name, index in header.columns.items() if index < len(cells.value)}
     label = printable(found.get("ticker", ""), _LONGEST_LABEL) or nameless
     named = parse_ticker(found.get("ticker", ""))
     ticker = named.value if isinstance(named, Ok) else None
     if len(cells.value) < header.width or any(cells.value[header.width :]):
         told = f"{place}: row of length {len(cells.value)}: {header.width} cells are needed, as in the header"
-        return EarningsRow(number, label, ticker, err(ErrorCode.INVALID, told))
+        return EarningsRow(number, place, label, ticker, err(ErrorCode.INVALID, told))
     question = _question(place, found)
     if isinstance(question, Ok):
         question = _unless_known(place, number, question.value, seen)
-    return EarningsRow(number, label, ticker, question)
+    return EarningsRow(number, place, label, ticker, question)
 
 
 def _question(place: str, found: Mapping[str, str]) -> Result[ReportQuestion]:

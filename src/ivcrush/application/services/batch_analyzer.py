@@ -35,10 +35,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """A row of the input: what its user calls it, and the question that it asks or why it asks none."""
+    """A row of the input: what its user calls it, and the question that it asks or why it asks none.
+
+    `place` is where its user finds it (`earnings.csv, line 14`), None for a row of no file.
+    """
 
     label: str
     question: Result[ReportQuestion]
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
