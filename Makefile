@@ -18,7 +18,7 @@ help:
 	@echo "make kill      the commands killed at random moments, KILLS=300 times: nothing lost, doubled or torn"
 	@echo "sudo make faults             every fault that the program must survive, some twenty minutes; what lacks its tool"
 	@echo "               is skipped and named (Debian: apt-get install strace faketime openssl mount util-linux systemd)"
-	@echo "make faults-disk  each call to the disk of a batch with each way in which it can fail, most of an hour (strace)"
+	@echo "make faults-disk  each call to the disk of a batch with each way in which it can fail, some forty minutes (strace)"
 	@echo "make faults-http  each request of a batch with each fault that its provider can have, most of an hour"
 	@echo "make fuzz      FUZZ=1000000 broken texts for everything that reads what others wrote"
 	@echo "make power     the power lost at CUTS=1000 moments of the repositories' real writes: nothing acknowledged lost"
