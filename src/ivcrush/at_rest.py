@@ -9,7 +9,7 @@ from typing import TypeVar
 from ivcrush.config.settings import AppSettings, Provider
 from ivcrush.domain.errors import Err, Result
 from ivcrush.domain.health import QuotaState
-from ivcrush.infrastructure.database.connection import Database
+from ivcrush.infrastructure.database.connection import Database, Interrupted
 from ivcrush.infrastructure.database.inspection import open_for_reading
 from ivcrush.infrastructure.database.repositories.rate_limit_repository import DailyQuota
 from ivcrush.infrastructure.run_lock import RunLock
@@ -21,9 +21,10 @@ T = TypeVar("T")
 class AtRest:
     """Asked by health checks and operations alike."""
 
-    def __init__(self, settings: AppSettings, clock: Clock) -> None:
+    def __init__(self, settings: AppSettings, clock: Clock, interrupted: Interrupted | None = None) -> None:
         self._settings = settings
         self._clock = clock
+        self._interrupted = interrupted
 
     def run_lock(self) -> RunLock:
         """The lock of long runs on this database."""
@@ -39,8 +40,11 @@ class AtRest:
         return self.read(lambda database: DailyQuota(database).state(Provider.ALPHA_VANTAGE, allowed, now))
 
     def read(self, ask: Callable[[Database], Result[T]]) -> Result[T]:
-        """What a database of the current schema answers. Errors: those of `ask`; DBERROR, CONFIG for another file."""
-        opened = open_for_reading(self._settings.storage.path)
+        """What a database of the current schema answers. Errors: those of `ask`; DBERROR, CONFIG for another file.
+
+        Raises sqlite3.OperationalError once `interrupted` says so.
+        """
+        opened = open_for_reading(self._settings.storage.path, self._interrupted)
         if isinstance(opened, Err):
             return opened
         try:

@@ -38,8 +38,8 @@ class OperationsContainer:
     def __init__(self, settings: AppSettings, clock: Clock) -> None:
         self.clock = clock
         self._settings = settings
-        self._at_rest = AtRest(settings, clock)
         self._stopped = threading.Event()
+        self._at_rest = AtRest(settings, clock, self._stopped.is_set)
 
     def stop(self) -> None:
         """Let what is under way give up."""

@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from ivcrush.config.validation import load_settings
 from ivcrush.domain.enums import Timing
 from ivcrush.domain.errors import Ok
 from ivcrush.domain.market_calendar import NEW_YORK
-from ivcrush.domain.score import ScoredReport
+from ivcrush.domain.score import ScoredReport, ScoreQuestion
 from ivcrush.infrastructure.database.init_schema import init_database
+from ivcrush.operations_container import OperationsContainer
+from ivcrush.utils.timezone import SystemClock
 from simulated_market import SimulatedMarket, World
 from tests.conftest import PROJECT
 from tests.integration.conftest import Desk, Finished
@@ -288,6 +291,16 @@ def test_rows_that_cannot_be_read_end_with_74(desk: Desk, spoil: str) -> None:
     finished = score(desk, code=74)
     assert finished.out == ""
     assert "damaged" in finished.err
+
+
+def test_a_score_that_is_stopped_gives_up(desk: Desk) -> None:
+    keep(kept(desk), world(4, 4, implied_over_true=1.0, seed=20))
+    settings = load_settings({}, desk.directory, required_keys=(), read_env_file=False)
+    operations = OperationsContainer(settings, SystemClock())
+    assert isinstance(operations.score(ScoreQuestion((), None, simulated=False), operations.as_of), Ok)
+    operations.stop()
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        operations.score(ScoreQuestion((), None, simulated=False), operations.as_of)
 
 
 def test_without_a_database_it_says_how_one_is_made(desk: Desk) -> None:

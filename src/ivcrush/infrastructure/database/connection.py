@@ -111,15 +111,25 @@ def select(
 class Database:
     """An open database whose schema is known to be ours and current; see `init_schema` for opening one."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, gate: WriteGate) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, gate: WriteGate, interrupted: Interrupted | None = None
+    ) -> None:
         self.path = path
         self._connection = connection
         self._gate = gate
+        self._interrupted = interrupted
+        if interrupted is not None:
+            give_up_when(connection, interrupted)
         self._lock = threading.RLock()
 
     @track_performance(name="database read", threshold_s=1.0)
     def rows(self, sql: str, parameters: Sequence[object], parse: Callable[[Row], T]) -> Result[tuple[T, ...]]:
-        """All rows of a SELECT, each through `parse`. Errors: DBERROR, also for a row that `parse` refuses."""
+        """All rows of a SELECT, each through `parse`. Errors: DBERROR, also for a row that `parse` refuses.
+
+        Raises sqlite3.OperationalError once `interrupted` says so.
+        """
+        if self._interrupted is not None and self._interrupted():  # SQLite looks in long statements alone
+            raise sqlite3.OperationalError("interrupted")
         try:
             with self._lock:
                 return Ok(select(self._connection, sql, parameters, parse))

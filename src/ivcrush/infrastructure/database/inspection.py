@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
-from ivcrush.infrastructure.database.connection import Database, connect, connect_for_reading_only, give_up_when
+from ivcrush.infrastructure.database.connection import (
+    Database,
+    Interrupted,
+    connect,
+    connect_for_reading_only,
+    give_up_when,
+)
 from ivcrush.infrastructure.database.failures import file_failure, storage_failure, unusable
 from ivcrush.infrastructure.database.init_schema import recognise, refuse_by_size, refuse_foreign, refuse_incomplete
 from ivcrush.infrastructure.database.migrations import MIGRATIONS, schema_version
@@ -29,8 +35,8 @@ _FIXED_SQLITE: Final = (3, 51, 3)
 _LOCK_WAIT_S: Final = 1.0
 
 
-def open_for_reading(path: Path) -> Result[Database]:
-    """The database, read only, its schema current; other processes may write meanwhile.
+def open_for_reading(path: Path, interrupted: Interrupted | None = None) -> Result[Database]:
+    """The database, read only, its schema current; other processes may write meanwhile. Reads give up as `interrupted`.
 
     Errors: DBERROR for a file that is missing, empty, unreadable, another program's or, with the reason
     `older_schema`, not migrated yet; CONFIG for a newer schema.
@@ -46,7 +52,7 @@ def open_for_reading(path: Path) -> Result[Database]:
     if refusal is not None:
         connection.close()
         return refusal
-    return Ok(Database(path, connection, WriteGate(path, 0.0)))
+    return Ok(Database(path, connection, WriteGate(path, 0.0), interrupted))
 
 
 def inspect_database(path: Path, *, read_for_s: float, monotonic: Callable[[], float] = time.monotonic) -> Result[str]:

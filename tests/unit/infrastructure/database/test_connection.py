@@ -121,6 +121,19 @@ def test_a_page_spoiled_under_an_open_database_is_found_by_the_query_or_the_chec
     spoiled.close()
 
 
+def test_a_long_read_gives_up_half_way_and_the_next_one_does_not_begin(database: Database) -> None:
+    looks = iter([False, False])  # before the read, and once in it
+    impatient = Database(
+        database.path, connect(database.path, 0.1), WriteGate(database.path, 0.1), lambda: next(looks, True)
+    )
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        impatient.rows(endless, (), tuple)
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        impatient.rows("SELECT 1", (), tuple)
+    impatient.close()
+
+
 def test_a_missing_file_is_not_made_by_connecting(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
         connect(tmp_path / "none.db", 0.1)
