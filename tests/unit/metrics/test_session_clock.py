@@ -9,6 +9,7 @@ from ivcrush.application.metrics.session_clock import (
     SessionClock,
     entry_closes_at,
     first_expiration,
+    latest_reaction,
     reaction_has_begun,
     reaction_session,
     reports_before,
@@ -52,6 +53,12 @@ def test_after_the_close_moves_the_next_session_and_before_the_open_the_same_one
 def test_the_reaction_session_of_an_unknown_timing_is_never_guessed() -> None:
     with pytest.raises(ValueError, match="2026-05-15 is unknown"):
         reaction_session(date(2026, 5, 15), Timing.UNKNOWN, CALENDAR)
+
+
+def test_the_latest_reaction_of_an_unknown_timing_is_that_of_the_evening() -> None:
+    found = {timing: latest_reaction(date(2026, 5, 15), timing, CALENDAR) for timing in Timing}
+    morning, evening = date(2026, 5, 15), date(2026, 5, 18)
+    assert found == {Timing.BMO: morning, Timing.DMH: morning, Timing.AMC: evening, Timing.UNKNOWN: evening}
 
 
 def test_the_reaction_begins_at_the_open_of_its_session() -> None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from ivcrush.application.metrics.earnings_moves import may_yet_be_measured
-from ivcrush.application.metrics.session_clock import entry_closes_at, reaction_has_begun, reaction_session
+from ivcrush.application.metrics.session_clock import entry_closes_at, latest_reaction, reaction_has_begun
 from ivcrush.domain.analysis import Statement
-from ivcrush.domain.enums import Timing, Unscored
+from ivcrush.domain.enums import Unscored
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.score import ScoredReport, UnscoredStatement
 from ivcrush.domain.types import SAME_REPORT, HistoricalMove, MissingMove, ScheduledReport
@@ -91,8 +91,7 @@ def _stage(
     statement: Statement, report: MissingMove | ScheduledReport | Statement, now: datetime, calendar: MarketCalendar
 ) -> Unscored:
     """How far the report has come. One of today, or tonight, may have been made: nobody says so."""
-    timing = Timing.AMC if report.timing is Timing.UNKNOWN else report.timing  # the later of its two sessions
-    reaction = reaction_session(report.report_date, timing, calendar)
+    reaction = latest_reaction(report.report_date, report.timing, calendar)
     if not reaction_has_begun(reaction, now, calendar) and now.astimezone(NEW_YORK).date() <= report.report_date:
         return Unscored.NOT_REPORTED
     if now < calendar.closes_at(reaction):

@@ -40,13 +40,17 @@ def reaction_session(report_date: date, timing: Timing, calendar: MarketCalendar
     return calendar.session_on_or_after(report_date)
 
 
+def latest_reaction(report_date: date, timing: Timing, calendar: MarketCalendar) -> date:
+    """The reaction session; of an unknown timing the later of the two."""
+    return reaction_session(report_date, Timing.AMC if timing is Timing.UNKNOWN else timing, calendar)
+
+
 def entry_closes_at(report_date: date, timing: Timing, calendar: MarketCalendar) -> datetime:
     """The last moment for entering the report's trade: the close before the reaction; of an unknown session the later.
 
     New York time.
     """
-    latest = Timing.AMC if timing is Timing.UNKNOWN else timing
-    return calendar.closes_at(calendar.previous_session(reaction_session(report_date, latest, calendar)))
+    return calendar.closes_at(calendar.previous_session(latest_reaction(report_date, timing, calendar)))
 
 
 def reaction_has_begun(reaction: date, as_of: datetime, calendar: MarketCalendar) -> bool:

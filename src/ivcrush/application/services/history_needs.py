@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from ivcrush.application.metrics.earnings_moves import may_yet_be_measured
-from ivcrush.application.metrics.session_clock import reaction_session
-from ivcrush.domain.enums import Timing
+from ivcrush.application.metrics.session_clock import latest_reaction
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import EarningsStore, PriceStore
@@ -243,5 +242,4 @@ def _midnight(day: date) -> datetime:
 
 def _answered_at(report: ScheduledReport, calendar: MarketCalendar) -> datetime:
     """The close of the session that reacts to an expected report; of an unknown session, of the later one."""
-    timing = Timing.AMC if report.timing is Timing.UNKNOWN else report.timing
-    return calendar.closes_at(reaction_session(report.report_date, timing, calendar))
+    return calendar.closes_at(latest_reaction(report.report_date, report.timing, calendar))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from ivcrush.application.metrics.session_clock import reaction_has_begun, reaction_session
+from ivcrush.application.metrics.session_clock import latest_reaction, reaction_has_begun
 from ivcrush.domain.enums import DateStatus, ReportSource, Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok, Result, err
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
@@ -145,8 +145,7 @@ def _coming(expected: Sequence[ScheduledReport], as_of: datetime, calendar: Mark
 
 def _over(report: ScheduledReport, as_of: datetime, calendar: MarketCalendar) -> bool:
     """An unknown session is over only when the later one is."""
-    timing = Timing.AMC if report.timing is Timing.UNKNOWN else report.timing
-    return reaction_has_begun(reaction_session(report.report_date, timing, calendar), as_of, calendar)
+    return reaction_has_begun(latest_reaction(report.report_date, report.timing, calendar), as_of, calendar)
 
 
 def _named(question: ReportQuestion, report_date: date, expected: Sequence[ScheduledReport]) -> ScheduledReport:
