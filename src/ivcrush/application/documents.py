@@ -23,9 +23,10 @@ from ivcrush.domain.analysis import (
     TickerFailure,
     VrpResult,
 )
+from ivcrush.domain.enums import SessionState
 from ivcrush.domain.errors import AppError, Err, ErrorCode, Result
 from ivcrush.domain.market_calendar import NEW_YORK
-from ivcrush.domain.types import HistoricalMove, MissingMove
+from ivcrush.domain.types import HistoricalMove, MarketSnapshot, MissingMove
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 Document: TypeAlias = "dict[str, Json]"
@@ -44,6 +45,7 @@ def analysis_document(analysis: TickerAnalysis) -> Document:
         "ticker": analysis.ticker,
         "as_of": moment(snapshot.as_of),
         "simulated": snapshot.simulated,
+        "exchange": _exchange(snapshot),
         "earnings": {
             "date": request.report_date.isoformat(),
             "timing": request.timing,
@@ -158,6 +160,17 @@ def _code_of(failure: Document) -> Json:
 
 def _block(result: Result[T], render: Callable[[T], Document]) -> Document:
     return {"error": error_document(result.error)} if isinstance(result, Err) else render(result.value)
+
+
+def _exchange(snapshot: MarketSnapshot) -> Document:
+    """What the exchange was doing, and when it opens next where it was not open."""
+    state, here = snapshot.session_state, snapshot.as_of.astimezone(NEW_YORK)
+    if state is SessionState.OPEN:
+        return {"state": state, "opens_at": None}
+    day = snapshot.calendar.session_on_or_after(here.date())
+    if snapshot.calendar.opens_at(day) <= here:
+        day = snapshot.calendar.next_session(day)
+    return {"state": state, "opens_at": moment(snapshot.calendar.opens_at(day))}
 
 
 def _implied_move(move: ImpliedMove) -> Document:

@@ -19,7 +19,7 @@ from ivcrush.application.documents import (
 from ivcrush.application.metrics.evaluation import evaluate
 from ivcrush.application.ranking import Answer
 from ivcrush.domain.analysis import TickerFailure
-from ivcrush.domain.enums import Timing
+from ivcrush.domain.enums import SessionState, Timing
 from ivcrush.domain.errors import ErrorCode, Ok, err
 from ivcrush.domain.types import MissingMove
 from tests.unit.infrastructure.database.snapshots import ibm_analysis
@@ -65,6 +65,23 @@ def test_the_head_says_what_was_asked(document):
     }  # fmt: skip
     assert document["expiration"] == "2026-05-22"
     assert document["expirations_used"] == ["2026-05-22", "2026-05-29", "2026-06-12", "2026-06-18"]
+
+
+@pytest.mark.parametrize(
+    ("at", "state", "opens_at"),
+    [
+        ("2026-05-15T15:45:00-04:00", SessionState.OPEN, None),
+        ("2026-05-15T09:00:00-04:00", SessionState.PREMARKET, "2026-05-15T09:30:00-04:00"),
+        ("2026-05-15T16:30:00-04:00", SessionState.POSTMARKET, "2026-05-18T09:30:00-04:00"),
+        ("2026-05-24T12:00:00-04:00", SessionState.CLOSED, "2026-05-26T09:30:00-04:00"),  # Memorial Day between
+    ],
+)
+def test_a_shut_exchange_is_told_with_its_next_opening(at: str, state: SessionState, opens_at: str | None):
+    analysis = evaluate(snapshot())
+    assert isinstance(analysis, Ok)
+    then = replace(analysis.value.snapshot, as_of=datetime.fromisoformat(at), session_state=state)
+    exchange = analysis_document(replace(analysis.value, snapshot=then))["exchange"]
+    assert exchange == {"state": state, "opens_at": opens_at}
 
 
 def test_moves_are_newest_first_signed_and_in_percent(document):
