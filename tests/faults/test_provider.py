@@ -61,6 +61,27 @@ async def test_who_is_refused_for_haste_to_the_end_says_so(desk: Desk) -> None:
     assert sum(machine.slept) <= 3 * 65.0
 
 
+@pytest.mark.fault(44)
+async def test_a_provider_that_refuses_everything_for_haste_is_waited_for_twice_and_every_wait_is_told(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    weather(desk, FaultRule("429_retry_after_hour"))
+    machine = Patience()
+    since = asked_so_far(desk)
+    outcome = await patiently(desk, machine, analyze, "analyze", "AAPL")
+    assert outcome.code == 69
+    assert outcome.messages[0].startswith("AAPL: RATELIMIT: 127.0.0.1: refuses for going too fast, not asked until ")
+    waits = [record.getMessage() for record in caplog.records if "waiting until" in record.getMessage()]
+    assert [re.sub(r"\d\d:\d\d:\d\d", "hh:mm:ss", line) for line in waits] == [
+        f"127.0.0.1: Tradier refused for going too fast: waiting until hh:mm:ss UTC, attempt {attempt} of 3"
+        for attempt in (1, 2)
+    ]
+    # The two months of the calendar wait side by side for the same two windows; nothing is asked for after them.
+    assert set(asked(desk, "/v1/", since)) == set(asked(desk, "markets/calendar", since))
+    assert max(machine.slept) <= 65.0
+    assert len([record for record in caplog.records if "calendar is not to be had" in record.getMessage()]) == 1
+
+
 @pytest.mark.fault(45)
 def test_a_window_that_runs_down_over_the_batch_is_paced_and_nobody_is_refused(desk: Desk) -> None:
     tickers = companies(desk)

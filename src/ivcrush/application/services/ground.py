@@ -80,7 +80,7 @@ async def _calendar(market: MarketData, as_of: datetime) -> MarketCalendar:
     day = as_of.astimezone(NEW_YORK).date()
     following = (day.replace(day=1) + timedelta(32)).replace(day=1)
     months = await together(market.session_days(month.year, month.month) for month in (day, following))
-    for month in months:
-        if isinstance(month, Err):
-            _log.warning("the exchange's calendar is not to be had, its rules are used: %s", month.error)
+    failed = next((month for month in months if isinstance(month, Err)), None)
+    if failed is not None:
+        _log.warning("the exchange's calendar is not to be had, its rules are used: %s", failed.error)
     return MarketCalendar({day.day: day.close for month in months if isinstance(month, Ok) for day in month.value})

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result
+from ivcrush.domain.errors import AppError, Err, ErrorCode, Ok, Result, err
 from ivcrush.infrastructure.api.dialect import Answer, Dialect, Verdict
+from ivcrush.infrastructure.api.haste import SHORT_WAIT_S, HasteRefusals
 from ivcrush.infrastructure.api.wire import Bounds, Endpoint, Request, Wire
 from ivcrush.utils.circuit_breaker import BreakerState, CircuitBreaker
 from ivcrush.utils.logging import fields
@@ -94,6 +95,8 @@ class Resilience:
                 monotonic=self.monotonic,
             ),
             retry=Retry(self.retry, sleep=self.sleep),
+            haste=HasteRefusals(most=self.retry.max_attempts, monotonic=self.monotonic),
+            monotonic=self.monotonic,
             utc_now=self.utc_now,
             redact=redact,
             allowance=allowance,
@@ -112,6 +115,8 @@ class Transport:
         limiter: RateLimiter,
         breaker: CircuitBreaker,
         retry: Retry,
+        haste: HasteRefusals,
+        monotonic: Callable[[], float],
         utc_now: Callable[[], datetime],
         redact: Callable[[str], str],
         allowance: DailyAllowance | None = None,
@@ -122,6 +127,8 @@ class Transport:
         self._limiter = limiter
         self._breaker = breaker
         self._retry = retry
+        self._haste = haste
+        self._monotonic = monotonic
         self._utc_now = utc_now
         self._redact = redact
         self._allowance = allowance
@@ -141,8 +148,9 @@ class Transport:
 
         Errors: AUTH, QUOTA, CONFIG (and then nothing more is asked), RATELIMIT, TIMEOUT, NODATA, INVALID, EXTERNAL.
         """
-        if self._ended is not None:
-            return Err(self._ended)
+        kept_out = self._kept_out()
+        if kept_out is not None:
+            return kept_out
         verdicts: list[Verdict] = []
         return await self._retry.call(lambda: self._attempt(request, verdicts))
 
@@ -153,8 +161,9 @@ class Transport:
     async def _attempt(self, request: Request, verdicts: list[Verdict]) -> Ok[Reply] | Err | Retryable:
         """One request, or none where the breaker or the day's allowance forbids it; its verdict is appended."""
         async with self._places, self._limiter.slot() as slot:
-            if self._ended is not None:
-                return Err(self._ended)
+            kept_out = self._kept_out()
+            if kept_out is not None:
+                return kept_out
             passed = await self._breaker.call(
                 lambda: self._exchange(request, slot), _sickness, self._tell_breaker_changed
             )
@@ -170,13 +179,28 @@ class Transport:
         if verdict.sick:
             self._last_sickness = error
         alike = sum(1 for one in verdicts if one.error is not None and one.error.code is error.code)
-        may_pass = verdict.again and (verdict.tolerated is None or alike <= verdict.tolerated)
+        hopeless = error.code is ErrorCode.RATELIMIT and self._haste.exhausted
+        may_pass = verdict.again and not hopeless and (verdict.tolerated is None or alike <= verdict.tolerated)
         if may_pass and len(verdicts) < self._retry.max_attempts:
             _log.info("attempt failed: %s", error, extra=fields(attempt=len(verdicts), wait_s=verdict.wait_s))
             return Retryable(error, verdict.wait_s)
         if verdict.ends_provider:
             self._ended = error
         return Err(error)
+
+    def _kept_out(self) -> Err | None:
+        """Why nobody is asked now: the provider has ended for us, or has refused window after window for haste."""
+        if self._ended is not None:
+            return Err(self._ended)
+        left_s = self._haste.closed_for_s
+        if left_s == 0:
+            return None
+        told = f"{self._endpoint.host}: refuses for going too fast, not asked until {self._clock_in(left_s)}"
+        # The words of a breaker: rows of a list are asked about again once it lets them through.
+        return err(ErrorCode.RATELIMIT, told, breaker="refusing", wait_s=f"{left_s:.3f}")
+
+    def _clock_in(self, seconds: float) -> str:
+        return f"{(self._utc_now() + timedelta(seconds=seconds)).astimezone(UTC):%H:%M:%S} UTC"
 
     def _tell_breaker_changed(self, state: BreakerState, outcome: tuple[Verdict, Answer | None]) -> None:
         """One line where the provider is given up for a while, and one where it is back."""
@@ -186,10 +210,10 @@ class Transport:
             return
         until = self._utc_now() + timedelta(seconds=self._breaker.recovery_s)
         _log.warning(
-            "%s; not asked for %g s, until %s UTC",
+            "%s; not asked for %g s, until %s",
             self._told(verdict.error).message,
             self._breaker.recovery_s,
-            f"{until.astimezone(UTC):%H:%M:%S}",
+            self._clock_in(self._breaker.recovery_s),
             extra=fields(breaker=state, until=until.isoformat()),
         )
 
@@ -207,30 +231,52 @@ class Transport:
             return Verdict(spent.error, ends_provider=spent.error.code is ErrorCode.QUOTA), None
         slot.sent = True
         self._sent += 1
+        sent_at = self._monotonic()
         answer = await self._wire.ask(request)
         if isinstance(answer, Verdict):
             return answer, None
-        return self._judge(answer, slot), answer
+        verdict = self._judge(answer)
+        self._heed(verdict, sent_at)
+        if self._haste.closed_for_s == 0:  # else whoever waits for a turn is to hear of it at once
+            self._observe(answer, slot)
+        return verdict, answer
 
-    def _judge(self, answer: Answer, slot: Slot) -> Verdict:
+    def _judge(self, answer: Answer) -> Verdict:
+        if 300 <= answer.status < 400:
+            return Verdict(AppError(ErrorCode.EXTERNAL, f"answered with a redirect ({answer.status}), not followed"))
+        return self._dialect.judge(answer)
+
+    def _observe(self, answer: Answer, slot: Slot) -> None:
         served_at = answer.served_at
         rate = self._dialect.rate_headers(answer.headers)
         if rate is not None:
             server_now = None if served_at is None else served_at.timestamp()
             self._limiter.observe(slot, rate.allowed, rate.available, rate.expires_at_epoch, server_now)
-        if 300 <= answer.status < 400:
-            return Verdict(AppError(ErrorCode.EXTERNAL, f"answered with a redirect ({answer.status}), not followed"))
-        verdict = self._dialect.judge(answer)
-        if verdict.error is not None:
-            self._heed(verdict, verdict.error.code)
-        return verdict
 
-    def _heed(self, verdict: Verdict, code: ErrorCode) -> None:
-        """What one refusal means for the requests after it."""
-        if code is ErrorCode.RATELIMIT:
-            self._limiter.pause(verdict.wait_s or 0.0)
-        elif code is ErrorCode.QUOTA and self._allowance is not None:
+    def _heed(self, verdict: Verdict, sent_at: float) -> None:
+        """What one answer means for the requests after it."""
+        error = verdict.error
+        if error is not None and error.code is ErrorCode.RATELIMIT:
+            self._slow_down(error, sent_at, verdict.wait_s or 0.0)
+            return
+        self._haste.answered()
+        if error is not None and error.code is ErrorCode.QUOTA and self._allowance is not None:
             self._allowance.exhausted()
+
+    def _slow_down(self, refusal: AppError, sent_at: float, wait_s: float) -> None:
+        """Let everybody wait for the end of the window, and say so; after too many of them, let nobody wait."""
+        first = self._haste.refused(sent_at, wait_s)
+        if self._haste.closed_for_s > 0:
+            return
+        self._limiter.pause(wait_s)
+        if first and wait_s > SHORT_WAIT_S:
+            _log.warning(
+                "%s: waiting until %s, attempt %d of %d",
+                self._told(refusal).message,
+                self._clock_in(wait_s),
+                self._haste.windows,
+                self._retry.max_attempts,
+            )
 
     def _told(self, error: AppError) -> AppError:
         """The error as people may see it: host first, secrets out before anything is cut, one printable line."""
