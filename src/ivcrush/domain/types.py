@@ -277,6 +277,19 @@ class MissingMove:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredReports:
+    """A company's stored reports: those with a move and those without one, each newest first."""
+
+    moves: tuple[HistoricalMove, ...]
+    missing: tuple[MissingMove, ...]
+
+    @property
+    def all(self) -> tuple[HistoricalMove | MissingMove, ...]:
+        """Both, those with a move first."""
+        return (*self.moves, *self.missing)
+
+
+@dataclass(frozen=True, slots=True)
 class MarketClock:
     """What the provider says of now."""
 

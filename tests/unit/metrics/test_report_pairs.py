@@ -7,16 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivcrush.application.metrics.report_pairs import CompanyRecord, pair_reports
+from ivcrush.application.metrics.report_pairs import pair_reports
 from ivcrush.domain.analysis import Statement
 from ivcrush.domain.enums import DateStatus, ReportSource, Timing, Unscored
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.score import ScoredReport, UnscoredStatement
-from ivcrush.domain.types import HistoricalMove, MissingMove, ScheduledReport, Ticker
+from ivcrush.domain.types import HistoricalMove, MissingMove, ScheduledReport, StoredReports, Ticker
 from tests.unit.metrics.statements import FRIDAY, IBM, THURSDAY, WEDNESDAY, move
 
 LATER = datetime(2026, 8, 3, 12, 0, tzinfo=NEW_YORK)
-NOTHING = CompanyRecord((), (), ())
+Kept = tuple[StoredReports, tuple[ScheduledReport, ...]]
+
+
+def kept(
+    moves: tuple[HistoricalMove, ...] = (),
+    missing: tuple[MissingMove, ...] = (),
+    coming: tuple[ScheduledReport, ...] = (),
+) -> Kept:
+    return StoredReports(moves, missing), coming
+
+
+NOTHING = kept()
 
 
 def at(day: date, hour: int, minute: int = 0) -> datetime:
@@ -24,29 +35,29 @@ def at(day: date, hour: int, minute: int = 0) -> datetime:
 
 
 def paired(
-    *statements: Statement, record: CompanyRecord = NOTHING, now: datetime = LATER
+    *statements: Statement, record: Kept = NOTHING, now: datetime = LATER
 ) -> tuple[tuple[ScoredReport, ...], tuple[UnscoredStatement, ...]]:
     """The pairs, after a look at whether every analysis is there once."""
-    scored, unscored = pair_reports(statements, record, now, MarketCalendar())
+    scored, unscored = pair_reports(statements, *record, now, MarketCalendar())
     numbers = [each.statement.number for each in (*scored, *unscored)]
     assert sorted(numbers) == sorted(each.number for each in statements)
     return scored, unscored
 
 
-def reason(statement: Statement, record: CompanyRecord = NOTHING, now: datetime = LATER) -> Unscored:
+def reason(statement: Statement, record: Kept = NOTHING, now: datetime = LATER) -> Unscored:
     """Why one analysis is not scored."""
     scored, unscored = paired(statement, record=record, now=now)
     assert scored == ()
     return unscored[0].reason
 
 
-def measured(*moves: HistoricalMove) -> CompanyRecord:
-    return CompanyRecord(moves, (), ())
+def measured(*moves: HistoricalMove) -> Kept:
+    return kept(moves)
 
 
-def expected(day: date, timing: Timing = Timing.AMC) -> CompanyRecord:
+def expected(day: date, *moves: HistoricalMove, timing: Timing = Timing.AMC) -> Kept:
     report = ScheduledReport(Ticker("IBM"), day, timing, DateStatus.ESTIMATED, ReportSource.ALPHA_VANTAGE)
-    return CompanyRecord((), (), (report,))
+    return kept(moves, coming=(report,))
 
 
 def calendar_next(day: date) -> date:
@@ -115,10 +126,9 @@ def test_whatever_is_kept_every_analysis_has_one_place_and_every_report_one_anal
         replace(IBM, number=number, report_date=day, as_of=at, timing=timing, expiration=day + timedelta(9))
         for number, (day, at, timing) in enumerate(made)
     ]
-    record = CompanyRecord(
+    record = kept(
         tuple(move(day, Timing.BMO, day) for day in moves),
         tuple(MissingMove(day, Timing.UNKNOWN, "session of the report unknown") for day in missing),
-        (),
     )
     scored, _ = paired(*statements, record=record, now=now)
     answered = [each.move.report_date for each in scored]
@@ -173,26 +183,26 @@ class TestNearestReport:
 
     @pytest.mark.parametrize("other", [april, date(2026, 6, 19)])
     def test_a_row_without_a_move_is_nearer_than_a_move_a_month_off(self, other: date) -> None:
-        record = CompanyRecord((move(other, Timing.BMO, other),), (self.missing,), ())
+        record = kept((move(other, Timing.BMO, other),), (self.missing,))
         assert reason(replace(IBM, expiration=date(2026, 7, 17)), record) is Unscored.NOT_MEASURED
 
     def test_an_expected_date_is_nearer_than_a_move_forty_days_before_it(self) -> None:
         early = date(2026, 4, 10)
-        record = replace(expected(WEDNESDAY), moves=(move(early, Timing.BMO, early),))
+        record = expected(WEDNESDAY, move(early, Timing.BMO, early))
         said = replace(IBM, as_of=at(date(2026, 4, 9), 15))
         assert reason(said, record) is Unscored.NOT_MEASURED
         assert reason(said, record, at(date(2026, 5, 12), 12)) is Unscored.NOT_REPORTED
 
     def test_of_a_move_and_a_row_without_one_that_are_equally_near_the_move_counts(self) -> None:
         came = move(THURSDAY, Timing.AMC, FRIDAY)
-        record = CompanyRecord((came,), (replace(self.missing, report_date=WEDNESDAY - timedelta(1)),), ())
+        record = kept((came,), (replace(self.missing, report_date=WEDNESDAY - timedelta(1)),))
         assert paired(IBM, record=record)[0] == (ScoredReport(IBM, came),)
 
     @pytest.mark.parametrize("days", [1, -1, 28])
     def test_a_date_that_is_still_expected_beside_the_day_it_came_is_no_other_report(self, days: int) -> None:
         came = move(WEDNESDAY - timedelta(days), Timing.AMC, calendar_next(WEDNESDAY - timedelta(days)))
         said = replace(IBM, as_of=at(date(2026, 4, 20), 15))
-        assert paired(said, record=replace(expected(WEDNESDAY), moves=(came,)))[0] == (ScoredReport(said, came),)
+        assert paired(said, record=expected(WEDNESDAY, came))[0] == (ScoredReport(said, came),)
 
 
 class TestWithoutAMove:
@@ -228,13 +238,13 @@ class TestWithoutAMove:
         assert reason(IBM, expected(date(2026, 5, 27)), at(date(2026, 5, 26), 12)) is Unscored.NOT_REPORTED
 
     def test_a_report_whose_bars_were_not_there_yet_is_to_be_measured_again(self) -> None:
-        record = CompanyRecord((), (MissingMove(WEDNESDAY, Timing.AMC, "no bars for 2026-05-21"),), ())
+        record = kept(missing=(MissingMove(WEDNESDAY, Timing.AMC, "no bars for 2026-05-21"),))
         _, unscored = paired(IBM, record=record)
         assert unscored == (UnscoredStatement(IBM, Unscored.NOT_MEASURED, "no bars for 2026-05-21"),)
         assert reason(IBM, record, at(THURSDAY, 12)) is Unscored.REACTION_NOT_OVER
         assert reason(replace(IBM, as_of=at(WEDNESDAY, 17)), record) is Unscored.AFTER_THE_FACT
 
     def test_a_report_that_no_bars_can_measure_says_why(self) -> None:
-        record = CompanyRecord((), (MissingMove(WEDNESDAY, Timing.UNKNOWN, "session of the report unknown"),), ())
+        record = kept(missing=(MissingMove(WEDNESDAY, Timing.UNKNOWN, "session of the report unknown"),))
         _, unscored = paired(IBM, record=record)
         assert unscored == (UnscoredStatement(IBM, Unscored.NOT_MEASURABLE, "session of the report unknown"),)

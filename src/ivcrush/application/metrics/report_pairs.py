@@ -8,7 +8,6 @@ Measures nothing, and reads no clock: now is given.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from ivcrush.application.metrics.earnings_moves import may_yet_be_measured
@@ -17,30 +16,25 @@ from ivcrush.domain.analysis import Statement
 from ivcrush.domain.enums import Unscored
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.score import ScoredReport, UnscoredStatement
-from ivcrush.domain.types import SAME_REPORT, HistoricalMove, MissingMove, ScheduledReport
+from ivcrush.domain.types import HistoricalMove, MissingMove, ScheduledReport, StoredReports, same_report
 
 # An expected date this near behind a report that was made, or before it, is that report's, named when it was to come.
 _STILL_NAMED = timedelta(days=28)
 _Report = HistoricalMove | MissingMove | ScheduledReport
 
 
-@dataclass(frozen=True, slots=True)
-class CompanyRecord:
-    """What is kept of a company's reports: the moves, the reports without one, the dates that are expected now."""
-
-    moves: tuple[HistoricalMove, ...]
-    missing: tuple[MissingMove, ...]
-    expected: tuple[ScheduledReport, ...]
-
-
 def pair_reports(
-    statements: Sequence[Statement], record: CompanyRecord, now: datetime, calendar: MarketCalendar
+    statements: Sequence[Statement],
+    stored: StoredReports,
+    expected: Sequence[ScheduledReport],
+    now: datetime,
+    calendar: MarketCalendar,
 ) -> tuple[tuple[ScoredReport, ...], tuple[UnscoredStatement, ...]]:
-    """One company's analyses, each in exactly one of the two; reports rising by date."""
+    """One company's analyses, each in exactly one of the two; reports rising by date. `expected` is so by now."""
     candidates: dict[HistoricalMove, list[Statement]] = defaultdict(list)
     unscored: list[UnscoredStatement] = []
     for statement in statements:
-        report = _report_of(statement.report_date, record)
+        report = _report_of(statement.report_date, stored, expected)
         if not isinstance(report, HistoricalMove):
             unscored.append(_unmeasured(statement, report, now, calendar))
         elif (reason := _unfit(statement, report, calendar)) is not None:
@@ -55,12 +49,12 @@ def pair_reports(
     return tuple(scored), tuple(unscored)
 
 
-def _report_of(day: date, record: CompanyRecord) -> _Report | None:
+def _report_of(day: date, stored: StoredReports, expected: Sequence[ScheduledReport]) -> _Report | None:
     """The nearest report that a date can mean; of equally near ones a measured one, and then the earlier."""
-    made: tuple[_Report, ...] = (*record.moves, *record.missing)
-    newest = max((report.report_date for report in made), default=None)
-    coming = (report for report in record.expected if newest is None or report.report_date - newest > _STILL_NAMED)
-    near = [report for report in (*made, *coming) if abs(report.report_date - day) <= SAME_REPORT]
+    newest = max((report.report_date for report in stored.all), default=None)
+    coming = [report for report in expected if newest is None or report.report_date - newest > _STILL_NAMED]
+    known: tuple[_Report, ...] = (*stored.all, *coming)
+    near = [report for report in known if same_report(report.report_date, day)]
     return min(
         near,
         key=lambda report: (abs(report.report_date - day), not isinstance(report, HistoricalMove), report.report_date),

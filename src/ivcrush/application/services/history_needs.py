@@ -15,7 +15,7 @@ from ivcrush.application.metrics.session_clock import latest_reaction
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK, MarketCalendar
 from ivcrush.domain.protocols import EarningsStore, PriceStore
-from ivcrush.domain.types import SAME_REPORT, HistoricalMove, MissingMove, ScheduledReport, Ticker
+from ivcrush.domain.types import SAME_REPORT, HistoricalMove, MissingMove, ScheduledReport, StoredReports, Ticker
 
 # After this long without a new report another quarter has gone by.
 QUARTER = timedelta(days=100)
@@ -64,19 +64,6 @@ class Standing:
     def calls(self) -> int:
         """Calls in all."""
         return self.scarce_calls + self.plentiful_calls
-
-
-@dataclass(frozen=True, slots=True)
-class StoredReports:
-    """A company's stored reports: those with a move and those without one, each newest first."""
-
-    moves: tuple[HistoricalMove, ...]
-    missing: tuple[MissingMove, ...]
-
-    @property
-    def all(self) -> tuple[HistoricalMove | MissingMove, ...]:
-        """Both, those with a move first."""
-        return (*self.moves, *self.missing)
 
 
 def stored_reports(prices: PriceStore, ticker: Ticker, through: date) -> Result[StoredReports]:

@@ -5,9 +5,9 @@ Gathers company by company and thinks afterwards: the pairing and the figures ar
 """
 
 from collections import defaultdict
-from datetime import date, datetime
+from datetime import datetime
 
-from ivcrush.application.metrics.report_pairs import CompanyRecord, pair_reports
+from ivcrush.application.metrics.report_pairs import pair_reports
 from ivcrush.application.metrics.scorecard import score_reports
 from ivcrush.application.services.history_needs import stored_reports
 from ivcrush.domain.analysis import Statement, UnreadableStatement
@@ -43,19 +43,21 @@ class Scoring:
                 unscored.append(UnscoredStatement(statement, Unscored.OTHER_MARKET))
         scored: list[ScoredReport] = []
         for ticker in sorted(by_company):
-            record = self._record(ticker, [each.report_date for each in by_company[ticker]], now)
-            if isinstance(record, Err):
-                return record
-            paired, others = pair_reports(by_company[ticker], record.value, now, MarketCalendar())
-            scored += paired
-            unscored += others
+            paired = self._paired(ticker, by_company[ticker], now)
+            if isinstance(paired, Err):
+                return paired
+            scored += paired.value[0]
+            unscored += paired.value[1]
         return Ok(Score(tuple(scored), tuple(unscored), score_reports(scored) if scored else None))
 
-    def _record(self, ticker: Ticker, dates: list[date], now: datetime) -> Result[CompanyRecord]:
+    def _paired(
+        self, ticker: Ticker, statements: list[Statement], now: datetime
+    ) -> Result[tuple[tuple[ScoredReport, ...], tuple[UnscoredStatement, ...]]]:
         stored = stored_reports(self._prices, ticker, now.astimezone(NEW_YORK).date())
         if isinstance(stored, Err):
             return stored
+        dates = [each.report_date for each in statements]
         expected = self._earnings.scheduled(ticker, min(dates) - SAME_REPORT, max(dates) + SAME_REPORT)
         if isinstance(expected, Err):
             return expected
-        return Ok(CompanyRecord(stored.value.moves, stored.value.missing, expected.value))
+        return Ok(pair_reports(statements, stored.value, expected.value, now, MarketCalendar()))
