@@ -327,7 +327,7 @@ def test_a_run_whose_report_could_not_be_delivered_is_taken_up_and_asks_nothing(
     taken_over = desk.run("analyze-batch", *arguments[:2]).out
     assert "5 analysed, 0 failed, 0 skipped" in taken_over
     assert "5 resumed" in taken_over
-    header, *rows = taken_over.splitlines()[2:8]
+    header, *rows = taken_over.splitlines()[3:9]
     assert header.split()[-2:] == ["verdict", "age"]
     assert all(re.fullmatch(r"[0-9]+ (s|min)", " ".join(row.split()[-2:])) for row in rows)
     assert desk.market.stats()["requests"] == before

@@ -120,15 +120,18 @@ def test_a_simulated_result_says_so_first_even_when_it_failed() -> None:
 
 def test_the_table_of_a_batch_ranks_rows_above_failures_and_totals() -> None:
     lines = shown(batch([ANALYSIS, without("history", "vrp", "execution")], [FAILURE]), TABLE).splitlines()
-    assert lines[:2] == ["as of 2026-05-15T15:45:00-04:00", ""]
-    assert lines[2].split()[:5] == ["ticker", "report", "enter", "by", "event"]
+    entry = "to enter today: none; nothing in this list is tradeable"
+    assert lines[:3] == ["as of 2026-05-15T15:45:00-04:00", entry, ""]
+    assert lines[3].split()[:5] == ["ticker", "report", "enter", "by", "event"]
     assert (
-        " ".join(lines[3].split())
+        " ".join(lines[4].split())
         == "XYZ 2026-05-20 AMC 2026-05-20 4.45 % 8.55 % 0.52 0.80 0.60 to 1.10 12 % good skip"
     )
-    assert " ".join(lines[4].split()) == "XYZ 2026-05-20 AMC 2026-05-20 4.45 % n/a n/a n/a n/a n/a n/a skip"
+    assert " ".join(lines[5].split()) == "XYZ 2026-05-20 AMC 2026-05-20 4.45 % n/a n/a n/a n/a n/a n/a no ratio"
     depth = "up to 3 expirations read from the event's on"
-    assert lines[5:] == ["BAD: NODATA: XYZ: 3 past moves, 4 needed", "", "3 total, 2 analysed", depth]
+    missing = ["XYZ: no ratio: 3 past moves, 4 needed", "XYZ: no execution: 3 past moves, 4 needed"]
+    assert lines[6:] == [*missing, "BAD: NODATA: XYZ: 3 past moves, 4 needed", "", "3 total, 2 analysed", depth]
+    assert "\nno ratio, not tradeable\n" in render_single(without("vrp"), TABLE)
     assert shown(batch([], [FAILURE]), TABLE).splitlines()[-2:] == ["1 total, 0 analysed", depth]
 
 
@@ -148,17 +151,81 @@ def test_the_table_of_a_batch_marks_what_has_to_be_entered_before_todays_close()
         ],
         [],
     )
-    rows = shown(report, TABLE).splitlines()[3:7]
+    rows = shown(report, TABLE).splitlines()[4:8]
     at = slice(rows[0].index("today"), rows[0].index("today") + len("today 16:00"))
     assert [row[at].rstrip() for row in rows] == ["today 16:00", "2026-05-18", "over", "-"]
     colored = shown(report, Style("table", color=True, simulated=False))
     assert colored.count("\x1b[1m") == colored.count("\x1b[1mtoday 16:00\x1b[0m") == 1
 
 
+def tradeable(ticker: str, enter_by: str) -> Document:
+    return analysis(ticker, enter_by) | {"tradeable": True}
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (
+            [
+                tradeable("NVDA", "2026-05-15T16:00:00-04:00"),
+                tradeable("LATER", "2026-05-20T16:00:00-04:00"),
+                tradeable("TSLA", "2026-05-15T20:00:00+00:00"),
+            ],
+            "to enter today: NVDA (by 16:00), TSLA (by 16:00)",
+        ),
+        (
+            [tradeable("B", "2026-05-21T16:00:00-04:00"), tradeable("A", "2026-05-20T13:00:00-04:00")],
+            "to enter today: none; next: A on 2026-05-20 by 13:00",
+        ),
+        (
+            [tradeable("GONE", "2026-05-15T15:45:00-04:00"), analysis("POOR", "2026-05-15T16:00:00-04:00")],
+            "to enter today: none; nothing in this list is tradeable",
+        ),
+    ],
+    ids=["today", "next", "none"],
+)
+def test_one_line_above_the_list_says_what_to_enter_today(rows: list[Document], line: str) -> None:
+    assert shown(batch(rows, []), TABLE).splitlines()[1:3] == [line, ""]
+
+
+def shut(ticker: str, age_s: float | None, *flags: str) -> Document:
+    found = analysis(ticker, "2026-05-18T16:00:00-04:00", *flags)
+    execution = deepcopy(ANALYSIS["execution"])
+    assert isinstance(execution, dict)
+    exchange: Document = {"state": "postmarket", "opens_at": "2026-05-18T09:30:00-04:00"}
+    return found | {
+        "as_of": "2026-05-15T16:30:00-04:00", "exchange": exchange, "execution": {**execution, "quote_age_s": age_s},
+    }  # fmt: skip
+
+
+def test_a_list_of_a_shut_exchange_says_once_that_nothing_can_be_acted_on() -> None:
+    both = ("quotes_off_hours", "vendor_iv_stale")
+    lines = shown(batch([shut("A", 1800.0, *both, "x"), shut("B", 2400.0, *both)], []), TABLE).splitlines()
+    said = "postmarket: newest quotes of Fri 2026-05-15 16:00; nothing is tradeable before Mon 2026-05-18 09:30"
+    assert lines[1:3] == [said, ""]
+    assert lines[lines.index("flags:") + 1 :][:2] == ["  A: x", ""]
+    undated = shown(batch([shut("A", None, "quotes_off_hours"), shut("B", None, *both)], []), TABLE).splitlines()
+    assert undated[1] == "postmarket: nothing is tradeable before Mon 2026-05-18 09:30"
+    assert undated[undated.index("flags:") + 1 :][:2] == ["  B: vendor_iv_stale", ""]
+
+
+def test_a_list_that_was_begun_before_the_open_says_which_company_is_of_that_time() -> None:
+    lines = shown(batch([shut("A", 1800.0, "quotes_off_hours"), analysis("B", None)], []), TABLE).splitlines()
+    assert lines[1].startswith("to enter today: none")
+    assert "  A: quotes_off_hours" in lines
+
+
+def test_before_the_open_of_the_same_day_the_hour_alone_is_named() -> None:
+    row = shut("A", None) | {"exchange": {"state": "premarket", "opens_at": "2026-05-15T09:30:00-04:00"}}
+    report = batch([row], [])
+    report = replace(report, head={**report.head, "as_of": "2026-05-15T09:00:00-04:00"})
+    assert shown(report, TABLE).splitlines()[1] == "premarket: nothing is tradeable before 09:30"
+
+
 def test_below_the_table_of_a_batch_flags_stand_by_name_those_in_doubt_first() -> None:
     flags = ("second_event_excluded", "date_conflict", "early_close", "session_unknown")
     text = shown(batch([analysis("A", None, *flags), analysis("B", None), analysis("C", None, "x")], []), TABLE)
-    assert text.splitlines()[6:11] == [
+    assert text.splitlines()[7:12] == [
         "",
         "flags:",
         "  A: in doubt: date_conflict, session_unknown; second_event_excluded, early_close",
@@ -171,8 +238,8 @@ def test_rows_of_a_run_that_was_cut_show_their_age_and_others_need_no_column() -
     report = batch([analysis("A", None), analysis("B", None), analysis("C", None)], [])
     assert "age" not in shown(report, TABLE)
     lines = shown(replace(report, ages_s=(750.0, None, 59.4)), TABLE).splitlines()
-    assert lines[2].endswith("verdict  age")
-    assert [line.split("  ")[-1].strip() for line in lines[3:6]] == ["12 min", "-", "59 s"]
+    assert lines[3].endswith("verdict  age")
+    assert [line.split("  ")[-1].strip() for line in lines[4:7]] == ["12 min", "-", "59 s"]
 
 
 def test_simple_rows_show_lists_as_counts_and_absence_as_a_dash() -> None:

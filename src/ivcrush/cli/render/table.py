@@ -8,12 +8,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from ivcrush.application.documents import Document, Json
-from ivcrush.application.metrics.doubts import DOUBTS
 from ivcrush.cli.command import Style
 from ivcrush.cli.failures import failure_line
+from ivcrush.cli.render.list_notes import NO_RATIO, ListNotes
 from ivcrush.utils.text import printable
 
-_COLORS = {"excellent": "32", "good": "32", "marginal": "33", "warning": "33", "skip": "2", "reject": "31"}
+_COLORS = {
+    "excellent": "32",
+    "good": "32",
+    "marginal": "33",
+    "warning": "33",
+    "skip": "2",
+    NO_RATIO: "2",
+    "reject": "31",
+}
 _COLOR = re.compile("\x1b\\[[0-9]+m")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?( %)?|n/a|-")
 _LABEL_WIDTH = 22
@@ -52,20 +60,21 @@ def batch_table(
     style: Style,
     ages_s: Sequence[float | None] = (),
 ) -> Iterator[str]:
-    """A row an analysis, ranked, then the failures, the flags and the totals; a line a piece.
+    """What to enter, a row an analysis, ranked, what is missing, failures, flags and totals; a line a piece.
 
     `ages_s` are those of the rows that a run which was cut had done, None for the others; empty where there are none.
     """
     as_of = datetime.fromisoformat(str(head["as_of"]))
     rows: list[tuple[str, ...]] = []
-    flagged: list[str] = []
+    notes = ListNotes(as_of)
     for analysis in analyses:
         rows.append(_batch_row(analysis, as_of, style))
-        flagged += _flags_named(analysis)
+        notes.add(analysis)
     lines = [_SIMULATED] if style.simulated else []
-    lines += [f"as of {_text(head['as_of'])}", ""]
+    lines += [f"as of {_text(head['as_of'])}", *notes.above(), ""]
     lines += aligned(_with_ages([_BATCH_COLUMNS, *rows], ages_s)) if rows else []
-    lines += [_failed(each) for each in failures]
+    lines += [*notes.missing(), *map(_failed, failures)]
+    flagged = list(notes.flags())
     lines += ["", "flags:", *flagged] if flagged else []
     for line in (*lines, "", _summed(head)):
         yield f"{line}\n"
@@ -234,7 +243,7 @@ def _past(document: Document) -> Iterator[str]:
 
 
 def _verdict(document: Document, style: Style) -> Iterator[str]:
-    verdict = _text(document["recommendation"])
+    verdict = _verdict_word(document)
     tradeable = "tradeable" if document["tradeable"] is True else "not tradeable"
     yield _colored(f"{verdict}, {tradeable}", _COLORS.get(verdict, "0"), style)
     reasons = document["reasons"]
@@ -246,11 +255,16 @@ def _verdict(document: Document, style: Style) -> Iterator[str]:
         yield f"  flags: {', '.join(map(_text, flags))}"
 
 
+def _verdict_word(analysis: Document) -> str:
+    """The recommendation; of what could not be computed there is none, though programs are told to skip it."""
+    return NO_RATIO if "error" in _part(analysis, "vrp") else _text(analysis["recommendation"])
+
+
 def _batch_row(analysis: Document, as_of: datetime, style: Style) -> tuple[str, ...]:
     earnings, move = _part(analysis, "earnings"), _part(analysis, "implied_move")
     vrp, history, execution = (_part(analysis, name) for name in ("vrp", "history", "execution"))
     low, high = _pair(vrp["interval_90"]) if "error" not in vrp else ("", "")
-    verdict = _text(analysis["recommendation"])
+    verdict = _verdict_word(analysis)
     return (
         _text(analysis["ticker"]),
         f"{_text(earnings['date'])} {_text(earnings['timing'])}{_moved(earnings)}",
@@ -294,18 +308,6 @@ def _with_ages(rows: list[tuple[str, ...]], ages_s: Sequence[float | None]) -> l
 def age_text(age_s: float) -> str:
     """In the largest unit that it has two of."""
     return next((f"{age_s // size:.0f} {unit}" for size, unit in _UNITS_S if age_s >= 2 * size), f"{age_s:.0f} s")
-
-
-def _flags_named(analysis: Document) -> Iterator[str]:
-    """The company's flags by name, those first that keep it from being tradeable."""
-    flags = analysis["flags"]
-    assert isinstance(flags, list)
-    doubts = [_text(flag) for flag in flags if flag in DOUBTS]
-    others = [_text(flag) for flag in flags if flag not in DOUBTS]
-    told = [f"in doubt: {', '.join(doubts)}"] if doubts else []
-    told += [", ".join(others)] if others else []
-    if told:
-        yield f"  {_text(analysis['ticker'])}: {'; '.join(told)}"
 
 
 def _line(label: str, value: str) -> str:
