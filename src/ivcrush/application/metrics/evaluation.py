@@ -7,7 +7,7 @@ that exceeds one by more than chance (the 90 % interval) and more than the cost 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, timedelta
 
 from ivcrush.application.metrics.consistency import measure_consistency
 from ivcrush.application.metrics.doubts import DOUBTS
@@ -158,8 +158,8 @@ def _quoted(execution: Result[ExecutionQuality], snapshot: MarketSnapshot) -> st
     """When the straddle's older quote was made, by New York's clocks; nothing where the provider dated none."""
     if isinstance(execution, Err) or execution.value.quote_age_s is None:
         return ""
-    made_at = datetime.fromtimestamp(snapshot.as_of.timestamp() - execution.value.quote_age_s, NEW_YORK)
-    return f": quotes are of {made_at:%Y-%m-%d %H:%M}"
+    made_at = snapshot.as_of.astimezone(UTC) - timedelta(seconds=execution.value.quote_age_s)
+    return f": quotes are of {made_at.astimezone(NEW_YORK):%Y-%m-%d %H:%M}"
 
 
 def _after_cost(
