@@ -1,4 +1,4 @@
-"""Losses by hand, a published rank correlation, a published t table, and intervals that keep their level."""
+"""Losses by hand, a published rank correlation, and intervals that keep their level."""
 
 from math import log, sqrt
 
@@ -12,7 +12,6 @@ from ivcrush.application.metrics.scoring import (
     rank_correlation,
     squared_losses,
     stated_variance,
-    t_95,
     transformed,
 )
 from ivcrush.domain.enums import Finding
@@ -55,14 +54,6 @@ class TestRankCorrelation:
 
     def test_what_is_all_alike_has_no_order(self) -> None:
         assert rank_correlation(np.array([1.0, 1.0]), np.array([1.0, 2.0])) is None
-
-
-@pytest.mark.parametrize(
-    ("degrees", "published"),
-    [(1, 6.314), (2, 2.920), (4, 2.132), (5, 2.015), (7, 1.895), (10, 1.812), (30, 1.697), (100, 1.660)],
-)
-def test_the_t_distribution_is_that_of_the_printed_tables(degrees: int, published: float) -> None:
-    assert t_95(degrees) == pytest.approx(published, abs=0.002)
 
 
 class TestInterval:

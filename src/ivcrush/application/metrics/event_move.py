@@ -22,6 +22,7 @@ from ivcrush.application.metrics.event_variance import (
     two_expiration_variances,
 )
 from ivcrush.application.metrics.jump_shape import JumpShape
+from ivcrush.application.metrics.quantiles import NORMAL_95
 from ivcrush.application.metrics.session_clock import (
     CLOSED_DAY_WEIGHT,
     CONTESTED_CLOSED_DAY_WEIGHTS,
@@ -48,7 +49,6 @@ FAMILY_ERROR_SHARE = 0.3
 CALIBRATION = 0.3
 # Between two humps a straddle hardly sees variance; the inverse is not believed beyond this.
 MOST_ERROR_GROWTH = 5.0
-NORMAL_90 = 1.6448536269514722
 # The clock of the answer, again for the bent shape, and those that other studies would set.
 _CLOCKS = (CLOSED_DAY_WEIGHT, CLOSED_DAY_WEIGHT, *CONTESTED_CLOSED_DAY_WEIGHTS)
 
@@ -167,9 +167,9 @@ def _summary(event: ExpirationSurface, fit: EventFit, shape: JumpShape, others: 
 
 def _interval(move: float, error: float, fit: EventFit, event: ExpirationSurface) -> tuple[float, float]:
     """90 % of the move, symmetric in variance; between an ordinary session and all of the expiration's variance."""
-    reach = NORMAL_90 * 2 * error / move
+    reach = NORMAL_95 * 2 * error / move
     least = black76.straddle_fraction(max(fit.day_variance - fit.jump_variance, 0.0) ** 0.5)
-    most = black76.straddle_fraction((event.atm_variance + NORMAL_90 * event.atm_variance_se) ** 0.5)
+    most = black76.straddle_fraction((event.atm_variance + NORMAL_95 * event.atm_variance_se) ** 0.5)
     high = min(move * (1 + reach) ** 0.5, max(most, move))
     return max(move * max(1 - reach, 0.0) ** 0.5, min(least, move)), high
 

@@ -10,6 +10,7 @@ from math import sqrt
 
 import numpy as np
 
+from ivcrush.application.metrics.quantiles import t_95
 from ivcrush.domain.analysis import Interval
 from ivcrush.domain.score import Estimate
 from ivcrush.domain.types import BoolArray, FloatArray, IntArray
@@ -22,8 +23,6 @@ CERTAINTY_MARGIN = (
 ENOUGH_REPORTS = 31
 ENOUGH_SESSIONS = 8
 MOST_GROUPS = 200
-_NORMAL_95 = 1.6448536269514722
-_T_95 = {1: 6.3138, 2: 2.9200, 3: 2.3534, 4: 2.1318}
 
 Statistic = Callable[[FloatArray], float | None]
 
@@ -129,20 +128,6 @@ def _reach(values: FloatArray, statistic: Statistic, labels: IntArray) -> float 
         return None
     spread = float(((found - found.mean()) ** 2).sum())
     return t_95(count - 1) * float(np.sqrt((count - 1) / count * spread))
-
-
-def t_95(degrees: int) -> float:
-    """The 95 % point of Student's t, exact to 0.002; `degrees` >= 1.
-
-    From 5 on the expansion of Abramowitz and Stegun 26.7.5 about the normal one.
-    """
-    if degrees in _T_95:
-        return _T_95[degrees]
-    z, n = _NORMAL_95, float(degrees)
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / n + second / n**2 + third / n**3
 
 
 def _labels(clusters: Sequence[Hashable]) -> IntArray:

@@ -33,6 +33,7 @@ from statistics import fmean
 
 from ivcrush.application.metrics.history import absolute_moves_pct
 from ivcrush.application.metrics.inside_probability import inside_probability
+from ivcrush.application.metrics.quantiles import NORMAL_95
 from ivcrush.domain.analysis import HistoryStatistics, ImpliedMove, VrpResult
 from ivcrush.domain.enums import MoveMeasure, Recommendation
 from ivcrush.domain.errors import ErrorCode, Ok, Result, err
@@ -42,7 +43,6 @@ TYPICAL_LOG_RATIO = 0.10
 LOG_RATIO_SPREAD = 0.17
 TYPICAL_VARIATION = 0.85
 VARIATION_WEIGHT = 8
-_NORMAL_95 = 1.6448536269514722
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class LogRatioPosterior:
 
     def interval_90(self) -> tuple[float, float]:
         """The central 90 % of R itself, no longer in logs."""
-        reach = _NORMAL_95 * self.stdev
+        reach = NORMAL_95 * self.stdev
         return exp(self.mean - reach), exp(self.mean + reach)
 
 
