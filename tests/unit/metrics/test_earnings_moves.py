@@ -217,9 +217,10 @@ def test_reaction_sessions_and_returns_over_a_gap_are_no_ordinary_volatility():
     assert realised.returns == 27
 
 
-def test_one_days_news_counts_at_most_three_and_a_half_robust_deviations():
+@pytest.mark.parametrize("news", [-0.50, 0.50])
+def test_one_days_news_counts_at_most_three_and_a_half_robust_deviations(news):
     returns = [0.01, -0.01] * 15
-    returns[-1] = -0.50
+    returns[-1] = news
     clip = 3.5 * 1.4826 * 0.01
     weights = [2 ** (-age / 42) for age in range(30)]
     expected = (clip**2 + sum(0.01**2 * weight for weight in weights[1:])) / sum(weights)
@@ -243,6 +244,15 @@ def test_a_stock_that_never_moves_has_no_volatility_rather_than_none():
     still = _bars_of_returns([0.0] * 25, last=date(2025, 7, 3))
     realised = ex_earnings_volatility(still, (), CALENDAR, through=date(2025, 7, 5))
     assert (realised.annual, realised.through) == (0.0, date(2025, 7, 3))  # Saturday the 5th after Friday's holiday
+
+
+def test_a_stock_that_mostly_stands_still_keeps_the_days_on_which_it_moves():
+    # The median return is zero: there is no robust deviation to clip by, and every third day is no single day's news.
+    returns = [0.0, 0.0, 0.02] * 10
+    weights = [2 ** (-age / 42) for age in range(30)]
+    expected = 0.02**2 * sum(weights[::3]) / sum(weights)
+    realised = ex_earnings_volatility(_bars_of_returns(returns), (), CALENDAR, through=date(2025, 6, 30))
+    assert realised.annual == pytest.approx((252 * expected) ** 0.5)
 
 
 def test_bars_before_a_split_are_restated_in_todays_shares():
@@ -275,6 +285,13 @@ def test_a_jump_that_no_split_explains_is_refused(closes, splits):
     assert refused.error.code is ErrorCode.INVALID
     assert "2025-04-17 to 2025-04-21" in refused.error.message
     assert refused.error.message.endswith(" looks like a split that the list of splits does not explain")
+
+
+def test_a_night_of_sixty_per_cent_is_news_and_one_of_a_little_more_is_not():
+    assert isinstance(adjust_for_splits((bar(THURSDAY, 100.0), bar(MONDAY, 160.0)), []), Ok)
+    assert isinstance(adjust_for_splits((bar(THURSDAY, 160.0), bar(MONDAY, 100.0)), []), Ok)
+    assert isinstance(adjust_for_splits((bar(THURSDAY, 100.0), bar(MONDAY, 160.2)), []), Err)
+    assert isinstance(adjust_for_splits((bar(THURSDAY, 160.2), bar(MONDAY, 100.0)), []), Err)
 
 
 @given(st.permutations(range(8)), st.floats(0.01, 1000))

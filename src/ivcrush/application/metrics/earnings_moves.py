@@ -41,7 +41,7 @@ _REPORTS_THAT = {
 }
 
 _SPLIT_FACTORS = (2.0, 3.0, 4.0, 5.0, 10.0, 20.0)
-_SPLIT_MIN_RATIO = 1.6  # up 60 %, or down by as much in logs (−37.5 %), before a split is suspected at all
+_SPLIT_MIN_RATIO = 1.6  # a night that no list explains: up 60 %, or down by as much in logs (−37.5 %)
 _SPLIT_TOLERANCE = 0.03  # how near to a usual split factor a price ratio must lie
 _OTHER_SHARES = 0.01  # a session's close that changed by more was not corrected but counted in other shares
 
@@ -163,9 +163,9 @@ def adjust_for_splits(raw_bars: Sequence[DailyBar], splits: Sequence[Split]) -> 
 
 
 def looks_like_split(price_ratio: float) -> bool:
-    """Whether a price ratio is beyond +60 % (or its inverse) and within 3 % of 2, 3, 4, 5, 10, 20 or an inverse."""
+    """Whether a price ratio lies within 3 % of 2, 3, 4, 5, 10, 20 or an inverse."""
     factor = max(price_ratio, 1 / price_ratio)
-    return factor > _SPLIT_MIN_RATIO and any(abs(factor / usual - 1) <= _SPLIT_TOLERANCE for usual in _SPLIT_FACTORS)
+    return any(abs(factor / usual - 1) <= _SPLIT_TOLERANCE for usual in _SPLIT_FACTORS)
 
 
 def _unusable(report: PastReport) -> str:
