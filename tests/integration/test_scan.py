@@ -287,7 +287,21 @@ def test_near_misses_are_told_in_the_table_with_what_each_lacks(desk: Desk) -> N
     table = desk.run("scan", *WEEK, "--min-vrp", asked).out
     near = table.split("near misses:\n")[1]
     assert f"  {best}: VRP ratio {ratio:.2f}, {float(asked):g} needed\n" in near
-    assert "\nleft out: 5 vrp ratio\n" in near
+    assert near.split("\nleft out:\n")[1].startswith(f"  5 with a ratio below {float(asked)}: ")
+
+
+def test_whoever_is_left_out_is_named_in_the_table_with_the_reason_in_plain_words(desk: Desk) -> None:
+    listed(desk, *five(desk), f"ZZZZ {MONDAY}", f"AAPL {MONDAY}")
+    without_options(desk, "AAPL")
+    every = ratios(desk)
+    table = desk.run("scan", *WEEK, "--min-vrp", "1.0", "--top", "1").out
+    told = dict(line.strip().split(": ") for line in table.split("\nleft out:\n")[1].splitlines())
+    poor = {ticker for ticker, ratio in every.items() if ratio < 1}
+    behind = len(every) - len(poor) - 1
+    assert set(told[f"{len(poor)} with a ratio below 1.0"].split(", ")) == poor
+    assert len(told[f"{behind} behind the first 1"].split(", ")) == behind
+    assert told["1 that the market data provider does not know"] == "ZZZZ"
+    assert told["1 without usable options or data"] == "AAPL"
 
 
 def test_a_date_that_moved_is_shown_with_the_one_before(desk: Desk) -> None:

@@ -242,6 +242,18 @@ def test_rows_of_a_run_that_was_cut_show_their_age_and_others_need_no_column() -
     assert [line.split("  ")[-1].strip() for line in lines[4:7]] == ["12 min", "-", "59 s"]
 
 
+def test_more_than_20_left_out_for_one_reason_are_named_up_to_20() -> None:
+    rejected: list[Document] = [
+        {"ticker": f"T{number}", "code": "dollar_volume", "reasons": ["poor"], "near_miss": False}
+        for number in range(1, 24)
+    ]
+    report = batch([ANALYSIS], [])
+    head = {**report.head, "scan": {"min_vrp": None, "top": None}}
+    (line,) = shown(replace(report, head=head, rejected=tuple(rejected)), TABLE).split("\nleft out:\n")[1].splitlines()
+    assert line.startswith("  23 with a daily dollar volume below MIN_DOLLAR_VOLUME_MILLIONS: T1, T2, ")
+    assert line.endswith(", T19, T20 and 3 more; --format json tells all")
+
+
 def test_simple_rows_show_lists_as_counts_and_absence_as_a_dash() -> None:
     rows: Document = {
         "summary": {"total": 2},

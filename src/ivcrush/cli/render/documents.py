@@ -32,7 +32,7 @@ def render_batch(report: BatchReport, style: Style) -> Iterator[str]:
     table = batch_table(report.head, map(_read, report.analyses), report.failures, style, report.ages_s)
     if report.rejected is None:
         return table
-    return chain(table, rejection_lines(map(_read, report.analyses), rejected))
+    return chain(table, rejection_lines(report.head, map(_read, report.analyses), rejected))
 
 
 def render_rows(document: Document, name: str | None, style: Style) -> str:
