@@ -102,17 +102,14 @@ def suspect(
     *,
     report: date = REPORT,
     realised: float | None = PAST,
-    half_spread: float = 0.005,
+    half_spreads: Sequence[float] = (0.005, 0.005, 0.005, 0.005),
 ) -> bool:
     """Whether the date is suspect where each expiration brings so much variance beyond ordinary days before it."""
     chains, extra = [], 0.0
-    for day, jump in jumps:
+    for (day, jump), half_spread in zip(jumps, half_spreads, strict=False):
         extra += jump
-        chains.append(
-            chain(
-                day, smile_of(sqrt(extra + UNIT * TIMES[day])), strikes=np.arange(70, 131, 1), half_spread=half_spread
-            )
-        )
+        smile = smile_of(sqrt(extra + UNIT * TIMES[day]))
+        chains.append(chain(day, smile, strikes=np.arange(70, 131, 1), half_spread=half_spread))
     return "event_date_suspect" in read(chains, report=report, realised=realised).move.flags
 
 
@@ -136,10 +133,13 @@ def test_what_the_fit_calls_ordinary_because_of_a_misplaced_event_hides_nothing_
     assert not suspect(market, realised=None)
 
 
-def test_variance_that_rises_within_the_noise_of_the_quotes_makes_no_date_suspect() -> None:
+@pytest.mark.parametrize("half_spreads", [(0.005, 0.4), (0.4, 0.005)], ids=["later quotes wide", "earlier ones"])
+def test_variance_that_rises_within_the_noise_of_either_expiration_s_quotes_makes_no_date_suspect(
+    half_spreads: tuple[float, float],
+) -> None:
     market = ((FRIDAY, 0.0009), (NEXT, 0.0012))
     assert suspect(market)
-    assert not suspect(market, half_spread=0.25)
+    assert not suspect(market, half_spreads=half_spreads)
 
 
 def test_less_than_two_ordinary_sessions_of_variance_make_no_date_suspect() -> None:
