@@ -171,6 +171,16 @@ def test_a_file_that_is_missing_or_a_directory_ends_with_65(desk: Desk) -> None:
 # --- settings and keys ---
 
 
+def test_who_begins_is_told_of_both_keys_by_the_first_analysis(desk: Desk) -> None:
+    finished = desk.run("analyze", "AAPL", TRADIER_API_KEY="", ALPHA_VANTAGE_KEY="")
+    assert finished.code == 78
+    assert [line.split(" is not set")[0] for line in finished.err.splitlines()] == [
+        "TRADIER_API_KEY",
+        "ALPHA_VANTAGE_KEY",
+    ]
+    assert list(desk.directory.iterdir()) == []
+
+
 def test_no_token_ends_with_78_and_every_problem_is_listed_at_once(desk: Desk) -> None:
     finished = desk.run("backfill", "AAPL", TRADIER_API_KEY="", ALPHA_VANTAGE_KEY="", VRP_GOOD="x", DB_TIMEOUT="-1")
     lines = finished.err.splitlines()

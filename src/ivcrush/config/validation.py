@@ -148,14 +148,18 @@ def _contradictions(settings: "Settings") -> Iterator[tuple[frozenset[str], str]
 def _missing_keys(
     settings: "Settings", required: Collection[Provider], given: Mapping[str, Given], faults: Mapping[str, str]
 ) -> Iterator[str]:
+    """Every missing key once one of them is required: who begins fills them in at one go, not one a run."""
     keys = {
         Provider.TRADIER: ("TRADIER_API_KEY", settings.tradier_api_key),
         Provider.ALPHA_VANTAGE: ("ALPHA_VANTAGE_KEY", settings.alpha_vantage_key),
     }
-    for provider, (name, key) in keys.items():
-        if provider in required and key is None and name not in faults:
-            emptied = f" ({given[name].origin} sets it to nothing)" if name in given else ""
-            yield missing_key(provider) + emptied
+    missing = {provider: name for provider, (name, key) in keys.items() if key is None and name not in faults}
+    if not missing.keys() & set(required):
+        return
+    for provider, name in missing.items():
+        emptied = f" ({given[name].origin} sets it to nothing)" if name in given else ""
+        spared = "" if provider in required else "; this command does without where all that it asks for is stored"
+        yield missing_key(provider) + emptied + spared
 
 
 def _paths(settings: "Settings", environ: Mapping[str, str], working_directory: Path) -> dict[str, Path]:

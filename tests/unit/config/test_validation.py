@@ -115,6 +115,11 @@ def test_all_problems_come_at_once_each_with_name_value_place_and_need(tmp_path:
             "TRADIER_API_KEY is not set: a token from a Tradier account's settings, API access is needed; put "
             "TRADIER_API_KEY=... into .env (chmod 600 .env) or the environment"
         ),
+        (
+            "ALPHA_VANTAGE_KEY is not set: a key from alphavantage.co/support/#api-key is needed; put "
+            "ALPHA_VANTAGE_KEY=... into .env (chmod 600 .env) or the environment; this command does without where all "
+            "that it asks for is stored"
+        ),
     )
 
 
@@ -133,7 +138,7 @@ def test_the_environment_wins_over_credentials_and_those_over_the_file(tmp_path:
 def test_an_empty_variable_means_the_default_and_hides_the_file(tmp_path: Path) -> None:
     write_env(tmp_path, "TRADIER_API_KEY=abcdef\nLOG_FILE=iv.log\nTERM_STRUCTURE_DEPTH=\n")
     assert load(tmp_path, {"LOG_FILE": ""}).log.file is None
-    (problem,) = problems(tmp_path, {"TRADIER_API_KEY": ""}, Provider.TRADIER)
+    (problem,) = problems(tmp_path, {"TRADIER_API_KEY": "", "ALPHA_VANTAGE_KEY": "ABCDEF"}, Provider.TRADIER)
     assert problem.startswith("TRADIER_API_KEY is not set: ")
     assert problem.endswith("(environment sets it to nothing)")
 
@@ -292,7 +297,7 @@ def test_what_is_left_of_wrong_settings_names_those_that_are_not_what_was_meant(
         )
     assert raised.value.faults.doubtful == {"TRADIER_BASE_URL"}
     assert raised.value.standing.storage.path == tmp_path / "mine.db"
-    assert len(raised.value.faults.problems) == 2
+    assert len(raised.value.faults.problems) == 3
 
 
 def test_after_a_file_that_was_not_read_every_setting_is_in_doubt_that_stands_nowhere_else(tmp_path: Path) -> None:
