@@ -14,12 +14,13 @@ from ivcrush.application.metrics.earnings_moves import (
     looks_like_split,
     may_yet_be_measured,
     measure_moves,
+    reasons_counted,
     reports_to_measure_again,
 )
 from ivcrush.domain.enums import Timing
 from ivcrush.domain.errors import Err, ErrorCode, Ok
 from ivcrush.domain.market_calendar import MarketCalendar
-from ivcrush.domain.types import DailyBar, PastReport, Split
+from ivcrush.domain.types import DailyBar, MissingMove, PastReport, Split
 
 CALENDAR = MarketCalendar()
 THROUGH = date(2025, 12, 31)
@@ -140,6 +141,24 @@ def test_a_report_without_bars_may_yet_be_measured_and_one_of_unknown_session_or
     _, missing = measure([report(date(2025, 7, 1)), *doubtful], BARS)
     assert [may_yet_be_measured(each) for each in missing] == [True, False, False]
     assert [each.report_date for each in reports_to_measure_again((), missing)] == [date(2025, 7, 1)]
+
+
+def test_reasons_are_told_in_words_the_most_frequent_first_and_only_the_first_says_what_is_counted():
+    unknown, impossible = report(TUESDAY, Timing.UNKNOWN), report(MONDAY, flags=("implausible_report_date",))
+    _, missing = measure([unknown, unknown, impossible, report(date(2025, 7, 1)), report(date(2025, 8, 1))], BARS)
+    # Of equals the later report's reason comes first.
+    assert reasons_counted(missing) == (
+        "2 reports without daily bars, 2 without known session, 1 with an implausible date"
+    )
+    assert reasons_counted(missing[-1:]) == "1 report with an implausible date"
+    _, shared = measure([report(THURSDAY), report(MONDAY, Timing.BMO)], BARS)
+    _, split = measure([report(THURSDAY)], (BARS[0], bar(MONDAY, 48.0, opens=50.5)))
+    assert reasons_counted((*shared, *split)) == ("1 report answered together with another, 1 beside a suspected split")
+
+
+def test_a_reason_that_is_told_in_no_other_words_is_told_in_its_own():
+    told = MissingMove(MONDAY, Timing.AMC, "stored by an earlier version")
+    assert reasons_counted((told, told, told)) == "3 reports (stored by an earlier version)"
 
 
 def test_a_reaction_session_not_finished_by_the_cut_off_is_in_neither_list():

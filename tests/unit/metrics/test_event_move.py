@@ -314,8 +314,8 @@ def test_a_falling_term_structure_leaves_ordinary_days_a_twentieth_of_the_event_
 
 
 def test_with_one_expiration_after_the_report_the_last_one_before_it_says_what_is_ordinary() -> None:
-    seen = terms((0.01, 0.0018, 0.006), (0, 0, 1))
-    assert ambient_prior(seen, np.array((0.01, 0.02, 0.03)), None) == (pytest.approx(0.09), 1.0)
+    seen = terms((0.01, 0.02, 0.0018, 0.006), (0, 0, 0, 1))
+    assert ambient_prior(seen, np.array((0.005, 0.01, 0.02, 0.03)), None) == (pytest.approx(0.09), 1.0)
     assert ambient_prior(terms((0.006,), (1,)), np.array((0.03,)), None) is None
 
 
