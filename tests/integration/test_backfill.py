@@ -395,6 +395,20 @@ def test_capitalisations_come_with_a_backfill_and_leave_it_as_it_is(desk: Desk) 
     assert (again["summary"]["already_complete"], again["summary"]["market_caps"]) == (1, 0)
 
 
+def test_a_bad_line_of_a_ticker_file_is_a_failure_of_its_own_with_its_line(desk: Desk) -> None:
+    path = str(desk.file("tickers.txt", b"AAPL\nnot a ticker\n"))
+    line = "not a ticker: INVALID: tickers.txt, line 2: "
+    planned = desk.run("backfill", "--file", path, "--dry-run")
+    assert (planned.code, line in planned.err) == (3, True)
+    finished = desk.run("backfill", "--file", path, "--format", "json")
+    assert (finished.code, line in finished.err) == (3, True)
+    document = json.loads(finished.out)
+    assert [row["ticker"] for row in document["tickers"]] == ["AAPL"]
+    assert [row["ticker"] for row in document["failures"]] == ["not a ticker"]
+    desk.file("tickers.txt", b"not a ticker\n")
+    assert desk.run("backfill", "--file", path).code == 65
+
+
 def test_a_file_without_capitalisations_ends_with_65_before_anything_is_asked(desk: Desk) -> None:
     caps = desk.file("caps.csv", b"AAPL,3100000\n")
     before = desk.market.stats()["requests"]

@@ -175,6 +175,17 @@ def test_a_file_that_cannot_be_used_at_all_ends_with_65(desk: Desk) -> None:
     assert str(path) in finished.err
 
 
+def test_a_bad_line_of_a_ticker_file_is_a_failure_of_its_own_with_its_line(desk: Desk) -> None:
+    path = desk.file("chosen.txt", b"AAPL\nnot a ticker\nKO\n")
+    finished = desk.run("analyze-batch", "--file", str(path), "--format", "json")
+    assert (finished.code, sorted(tickers(finished, "analyses"))) == (3, ["AAPL", "KO"])
+    (failure,) = json.loads(finished.out)["failures"]
+    assert failure["error"]["message"].startswith("chosen.txt, line 2: ticker ")
+    assert "not a ticker: INVALID: chosen.txt, line 2: " in finished.err
+    desk.file("chosen.txt", b"not a ticker\n")
+    assert desk.run("analyze-batch", "--file", str(path)).code == 65
+
+
 def test_when_nothing_could_be_done_the_shared_reason_decides(desk: Desk) -> None:
     desk.strike("503")
     assert batch(desk, 3, "--continue-on-error", RETRY_MAX_ATTEMPTS="1").code == 69

@@ -18,7 +18,7 @@ from ivcrush.cli.command import Outcome, Style, UsageError, parsed_if_given, req
 from ivcrush.cli.earnings_csv import EarningsRow, read_earnings
 from ivcrush.cli.failures import labelled_failure, stderr_lines
 from ivcrush.cli.render.documents import render_batch
-from ivcrush.cli.ticker_file import read_tickers
+from ivcrush.cli.ticker_file import TickerFile, read_tickers
 from ivcrush.config import rules
 from ivcrush.config.settings import Provider
 from ivcrush.container import Container
@@ -43,7 +43,8 @@ class Request:
 
 def prepare(arguments: argparse.Namespace) -> Request:
     """The rows. Raises UsageError for arguments, InputError for a file, that cannot be used."""
-    chosen = _chosen(arguments)
+    filed = None if arguments.file is None else read_tickers(Path(arguments.file))
+    chosen = _chosen(arguments.tickers, filed)
     if arguments.earnings_file is None and chosen is None:
         raise UsageError(f"{COMMAND}: no rows given; name --earnings-file FILE, --file FILE or --tickers A,B")
     rows: tuple[BatchRow, ...]
@@ -54,8 +55,9 @@ def prepare(arguments: argparse.Namespace) -> Request:
         calendar = read_earnings(Path(arguments.earnings_file))
         remarks = calendar.remarks
         rows = _selected(calendar.rows, chosen, arguments.earnings_file)
+    unreadable = () if filed is None else filed.unusable
     return Request(
-        rows=rows,
+        rows=(*rows, *(BatchRow(each.ticker, Err(each.error)) for each in unreadable)),
         remarks=remarks,
         concurrency=parsed_if_given("--max-concurrent", arguments.max_concurrent, rules.whole(1, MOST_AT_ONCE)),
         continue_on_error=arguments.continue_on_error,
@@ -100,14 +102,13 @@ async def _ranked(request: Request, container: Container, style: Style) -> Resul
     )
 
 
-def _chosen(arguments: argparse.Namespace) -> tuple[Ticker, ...] | None:
+def _chosen(listed: str | None, filed: TickerFile | None) -> tuple[Ticker, ...] | None:
     """The companies of --tickers and --file, each once; None where neither was given."""
-    if arguments.tickers is None and arguments.file is None:
+    if listed is None and filed is None:
         return None
-    words = [word.strip() for word in (arguments.tickers or "").split(",")]
+    words = [word.strip() for word in (listed or "").split(",")]
     named = [required("--tickers", parse_ticker(word)) for word in words if word]
-    filed = () if arguments.file is None else read_tickers(Path(arguments.file))
-    chosen = tuple(dict.fromkeys((*named, *filed)))
+    chosen = tuple(dict.fromkeys((*named, *(() if filed is None else filed.tickers))))
     if not chosen:
         raise UsageError("--tickers: no ticker in it; one or more, with commas between them, are needed")
     return chosen

@@ -7,7 +7,7 @@ Reads and renders; what is lacking, who comes first and when a run had better en
 import argparse
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from ivcrush.cli.failures import EVERYBODY, stderr_lines
 from ivcrush.cli.locked import alone
 from ivcrush.cli.market_caps import MarketCaps, read_market_caps
 from ivcrush.cli.render.documents import render_rows
-from ivcrush.cli.ticker_file import read_tickers
+from ivcrush.cli.ticker_file import TickerFile, read_tickers
 from ivcrush.config import rules
 from ivcrush.config.settings import Provider
 from ivcrush.container import Container
@@ -38,9 +38,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What was asked for."""
+    """What was asked for; `unusable` is what a file holds that is no ticker."""
 
     tickers: tuple[Ticker, ...]
+    unusable: tuple[TickerFailure, ...]
     reporting_days: int | None
     quarters: int
     calendar: bool
@@ -59,8 +60,8 @@ class Wanted:
 def prepare(arguments: argparse.Namespace) -> Wanted:
     """What is wanted. Raises UsageError for arguments, InputError for a file, that cannot be used."""
     named = unique_tickers(arguments.tickers)
-    filed = () if arguments.file is None else read_tickers(Path(arguments.file))
-    tickers = tuple(dict.fromkeys((*named, *filed)))
+    filed = TickerFile((), ()) if arguments.file is None else read_tickers(Path(arguments.file))
+    tickers = tuple(dict.fromkeys((*named, *filed.tickers)))
     market_caps = None if arguments.market_caps is None else read_market_caps(Path(arguments.market_caps))
     days = arguments.reporting_days
     if not tickers and days is None and not arguments.calendar and market_caps is None:
@@ -69,6 +70,7 @@ def prepare(arguments: argparse.Namespace) -> Wanted:
         )
     return Wanted(
         tickers=tickers,
+        unusable=filed.unusable,
         reporting_days=parsed_if_given("--reporting-days", days, rules.whole(1, MOST_DAYS_AHEAD)),
         quarters=parsed("--quarters", arguments.quarters, rules.whole(1, MOST_QUARTERS)),
         calendar=arguments.calendar,
@@ -118,7 +120,8 @@ async def _filled(wanted: Wanted, container: Container, as_of: datetime) -> Resu
     results: Mapping[Ticker, Result[BackfillOutcome]] = {}
     if plan.value.standings:  # a file or the calendar alone asks about nobody
         results = await container.backfill_run.complete(plan.value, question.value, timeout_s=wanted.timeout_s)
-    return Ok(_report(question.value.tickers, plan.value, results, calendar, wanted.market_caps))
+    report = _report(question.value.tickers, plan.value, results, calendar, wanted.market_caps)
+    return Ok(replace(report, failures=(*wanted.unusable, *report.failures)))
 
 
 async def _planned(wanted: Wanted, container: Container, as_of: datetime, style: Style) -> Outcome:
@@ -132,7 +135,8 @@ async def _planned(wanted: Wanted, container: Container, as_of: datetime, style:
     plan = container.backfill_planner.plan(question.value, calendar_calls=calls.value)
     if isinstance(plan, Err):
         return _refused(plan.error)
-    return Outcome((render_rows(plan_document(plan.value, style), None, style),), exit_of_run(1, 0, []))
+    code = exit_of_run(1, 0, [each.error for each in wanted.unusable])
+    return Outcome((render_rows(plan_document(plan.value, style), None, style),), code, stderr_lines(wanted.unusable))
 
 
 def _refused(error: AppError) -> Outcome:

@@ -12,20 +12,30 @@ from ivcrush.cli.ticker_file import LARGEST_FILE, read_tickers
 def test_byte_order_mark_line_ends_commas_comments_and_case_do_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "tickers.txt"
     path.write_bytes(b"\xef\xbb\xbfaapl,MSFT\r\n\r# none here: X1\rbrk/b  # Berkshire\nAAPL")
-    assert read_tickers(path) == ("AAPL", "MSFT", "BRK.B")
+    assert read_tickers(path).tickers == ("AAPL", "MSFT", "BRK.B")
 
 
 def test_a_ticker_that_spells_a_number_or_a_truth_stays_a_ticker(tmp_path: Path) -> None:
     path = tmp_path / "tickers.txt"
     path.write_text("TRUE\nNAN\nNULL\nA\n")
-    assert read_tickers(path) == ("TRUE", "NAN", "NULL", "A")
+    assert read_tickers(path).tickers == ("TRUE", "NAN", "NULL", "A")
+
+
+def test_what_is_no_ticker_is_named_with_its_line_and_the_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "tickers.txt"
+    path.write_bytes("AAPL\n\n1, MSFT\n\x1b[2J Ф and much more than twenty\n".encode())
+    found = read_tickers(path)
+    assert found.tickers == ("AAPL", "MSFT")
+    assert found.unusable[0].ticker == "1"
+    assert all(len(each.ticker) <= 20 and each.ticker.isprintable() for each in found.unusable)
+    messages = [(each.error.code, each.error.message.split(": ")[0]) for each in found.unusable]
+    assert messages == [("INVALID", "tickers.txt, line 3"), ("INVALID", "tickers.txt, line 4")]
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"AAPL\n\n1\n", "line 3: ticker '1'"),
-        ("AAPL\nФ\n".encode(), "line 2: ticker"),
+        (b"\n\n1\n?\n", "no ticker in it; one a line is needed: tickers.txt, line 3: ticker '1'"),
         (b"AAPL\xe9\n", "not UTF-8 at byte 4"),
         (b"A\0B", "holds NUL bytes"),
         (b"", "no ticker in it"),
