@@ -25,6 +25,7 @@ from ivcrush.infrastructure.database.connection import connect
 from ivcrush.infrastructure.database.init_schema import init_database
 from ivcrush.infrastructure.database.migrations import MIGRATIONS, migrate
 from ivcrush.infrastructure.run_lock import RunLock
+from simulated_market import Switches
 from tests.integration.conftest import INHERITED, KEY, TOKEN, Desk, Finished
 
 BAR = "INSERT INTO daily_bars VALUES (?, ?, 1, 2, 1, 2, 1000)"
@@ -694,6 +695,7 @@ def test_the_calls_of_the_last_day_are_counted_and_the_older_ones_not(desk: Desk
     assert found["alpha_vantage"] == {
         "provider": "alpha_vantage", "per_minute": 1000, "per_day": 25, "used_24_h": 5, "left": 20, "next_at": None,
         "refused_at": None,
+        "key_refused_at": None,
     }  # fmt: skip
     assert (found["tradier"]["per_minute"], found["tradier"]["left"]) == (100_000, None)
 
@@ -712,6 +714,33 @@ def test_the_providers_own_refusal_is_told(desk: Desk) -> None:
     state = of_provider(desk)["alpha_vantage"]
     assert (state["left"], state["used_24_h"]) == (0, 3)
     assert datetime.fromisoformat(str(state["refused_at"])) == now
+
+
+def test_a_refused_key_is_told_by_quota_and_health_until_an_answer_comes(desk: Desk) -> None:
+    desk.strike("invalid_key")
+    assert desk.run("backfill", "AAPL").code == 77
+    refused_at = datetime.fromisoformat(str(of_provider(desk)["alpha_vantage"]["key_refused_at"]))
+    assert abs(refused_at - datetime.now(UTC)) < timedelta(minutes=5)
+    desk.market.set_switches(Switches())
+    assert "127.0.0.1 refused the key (ALPHA_VANTAGE_KEY) at " in alarm_of(desk, "alpha_vantage")
+    assert desk.run("backfill", "AAPL").code == 0
+    assert of_provider(desk)["alpha_vantage"]["key_refused_at"] is None
+    assert alarm_of(desk, "alpha_vantage") == ""
+
+
+def alarm_of(desk: Desk, name: str) -> str:
+    """The detail of a check in alarm, nothing where it is well."""
+    checks = json.loads(desk.run("health-check", "--format", "json").out)["checks"]
+    return "".join(check["detail"] for check in checks if check["name"] == name and not check["healthy"])
+
+
+def test_who_raises_the_days_calls_need_not_wait_for_midnight(desk: Desk) -> None:
+    desk.strike("daily_quota")
+    assert desk.run("backfill", "AAPL").code == 75
+    desk.market.set_switches(Switches())
+    assert desk.run("backfill", "AAPL").code == 75
+    assert of_provider(desk, ALPHA_VANTAGE_PER_DAY="75")["alpha_vantage"]["next_at"] is None
+    assert desk.run("backfill", "AAPL", ALPHA_VANTAGE_PER_DAY="75").code == 0
 
 
 @pytest.mark.parametrize("command", ["quota", "runs"])

@@ -497,6 +497,7 @@ class Allowance:
         self.left = left
         self.refusal = refusal
         self.told_exhausted = False
+        self.told: list[str] = []
 
     def spend(self) -> Result[None]:
         self.left -= 1
@@ -504,6 +505,12 @@ class Allowance:
 
     def exhausted(self) -> None:
         self.told_exhausted = True
+
+    def key_refused(self) -> None:
+        self.told.append("refused")
+
+    def answered(self) -> None:
+        self.told.append("answered")
 
 
 @asynccontextmanager
@@ -548,6 +555,15 @@ async def test_dividends_splits_and_raw_bars_are_asked_for_one_a_second() -> Non
         assert functions == ["DIVIDENDS", "SPLITS", "TIME_SERIES_DAILY"]
         assert "outputsize=compact" in server.requests[2]
         assert waits.slept == [1.0, 1.0]
+
+
+async def test_what_becomes_of_the_key_is_passed_on() -> None:
+    allowance = Allowance(25)
+    refusal = answer(200, b'{"Error Message": "the parameter apikey is invalid or missing."}')
+    async with alpha_vantage(answer(200, b"symbol,name,reportDate\n"), refusal, allowance=allowance) as (client, *_):
+        assert isinstance(await client.scheduled_reports(None), Ok)
+        assert error_of(await client.dividends(TSLA)).code is ErrorCode.AUTH
+    assert allowance.told == ["answered", "refused"]
 
 
 async def test_the_days_quota_stops_alpha_vantage_and_is_passed_on() -> None:

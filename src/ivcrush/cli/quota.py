@@ -39,6 +39,7 @@ def operate(_: None, operations: OperationsContainer, style: Style) -> Outcome:
             "left": quota.left,
             "next_at": _moment(quota.next_at),
             "refused_at": _moment(quota.refused_at),
+            "key_refused_at": _moment(quota.key_refused_at),
         },
         {
             "provider": Provider.TRADIER,
@@ -48,6 +49,7 @@ def operate(_: None, operations: OperationsContainer, style: Style) -> Outcome:
             "left": None,
             "next_at": None,
             "refused_at": None,
+            "key_refused_at": None,
         },
     ]
     document: Document = {

@@ -17,7 +17,8 @@ class HistoryCoverage:
 class QuotaState:
     """The calls of 24 hours: `used`, and `left` of a day's `limit`.
 
-    `next_at` is when the next one is free, None where one is left. `refused_at` is the provider's own last refusal.
+    `next_at` is when the next one is free, None where one is left. `refused_at` is the provider's own last refusal,
+    `key_refused_at` that of the key as long as no answer has come since.
     """
 
     left: int
@@ -25,3 +26,4 @@ class QuotaState:
     next_at: datetime | None
     used: int
     refused_at: datetime | None
+    key_refused_at: datetime | None = None

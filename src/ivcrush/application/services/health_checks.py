@@ -2,7 +2,8 @@
 
 An alarm is for what keeps the next run from working or has kept the last one from it. What puts itself right (a spent
 quota, a cache or schema that the next run makes) is told and is healthy. What could not be looked at is not healthy.
-A missing Alpha Vantage key is an alarm: without it a company that is new here cannot be analysed.
+A missing Alpha Vantage key is an alarm, and so is one that was refused when it was last used: without it a company
+that is new here cannot be analysed.
 """
 
 from collections.abc import Callable
@@ -87,8 +88,16 @@ class HealthChecks:
         if isinstance(met, Err):
             return met
         quota = await self._probes.quota()
-        known = f"calls left not known ({quota.error.message})" if isinstance(quota, Err) else _quota_told(quota.value)
-        return Ok(f"{met.value} can be reached; {known}")
+        if isinstance(quota, Err):
+            return Ok(f"{met.value} can be reached; calls left not known ({quota.error.message})")
+        refused_at = quota.value.key_refused_at
+        if refused_at is not None:
+            return err(
+                ErrorCode.AUTH,
+                f"{met.value} refused the key (ALPHA_VANTAGE_KEY) at {_minute(refused_at)}, no answer has come since; "
+                "ivcrush backfill --calendar --refresh tries another one",
+            )
+        return Ok(f"{met.value} can be reached; {_quota_told(quota.value)}")
 
     async def _last_run(self) -> Result[str]:
         holder = await self._probes.run_holder()

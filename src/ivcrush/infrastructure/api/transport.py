@@ -47,6 +47,14 @@ class DailyAllowance(Protocol):
         """The provider says that the day's requests are spent, whatever our count is."""
         ...
 
+    def key_refused(self) -> None:
+        """The provider does not know the key."""
+        ...
+
+    def answered(self) -> None:
+        """The provider gave data for the key."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
@@ -260,8 +268,14 @@ class Transport:
             self._slow_down(error, sent_at, verdict.wait_s or 0.0)
             return
         self._haste.answered()
-        if error is not None and error.code is ErrorCode.QUOTA and self._allowance is not None:
+        if self._allowance is None:
+            return
+        if error is None:
+            self._allowance.answered()
+        elif error.code is ErrorCode.QUOTA:
             self._allowance.exhausted()
+        elif error.code is ErrorCode.AUTH:
+            self._allowance.key_refused()
 
     def _slow_down(self, refusal: AppError, sent_at: float, wait_s: float) -> None:
         """Let everybody wait for the end of the window, and say so; after too many of them, let nobody wait."""

@@ -68,6 +68,6 @@ def test_the_state_of_a_quota_names_when_the_next_call_is_free(database: Databas
 def test_a_providers_own_refusal_leaves_no_call_and_is_told(database: Database) -> None:
     quota = DailyQuota(database)
     quota.take("alpha_vantage", 25, FRIDAY)
-    quota.exhausted("alpha_vantage", FRIDAY)
+    quota.exhausted("alpha_vantage", 25, FRIDAY)
     midnight = datetime(2026, 5, 16, 4, tzinfo=UTC)  # in New York
     assert quota.state("alpha_vantage", 25, FRIDAY) == Ok(QuotaState(0, 25, midnight, 1, FRIDAY))

@@ -527,13 +527,37 @@ class TestDailyQuota:
     def test_a_refusal_by_the_provider_holds_until_midnight_in_new_york(self, database: Database) -> None:
         quota = DailyQuota(database)
         quota.take("alpha_vantage", 25, MONDAY)
-        assert quota.exhausted("alpha_vantage", MONDAY + timedelta(seconds=10)) == Ok(None)
+        assert quota.exhausted("alpha_vantage", 25, MONDAY + timedelta(seconds=10)) == Ok(None)
         refused = quota.take("alpha_vantage", 25, MONDAY + timedelta(hours=10))
         assert isinstance(refused, Err)
         assert refused.error.about("free_at") == "2026-05-12T04:00:00.000000+00:00"
         assert value(quota.remaining("alpha_vantage", 25, MONDAY + timedelta(hours=10))) == 0
         midnight = datetime(2026, 5, 12, tzinfo=NEW_YORK)
         assert value(quota.take("alpha_vantage", 25, midnight)) == 23
+
+    def test_a_limit_raised_since_the_refusal_is_another_plan_and_opens_the_door(self, database: Database) -> None:
+        quota = DailyQuota(database)
+        quota.take("alpha_vantage", 25, MONDAY)
+        quota.exhausted("alpha_vantage", 25, MONDAY)
+        later = MONDAY + timedelta(hours=1)
+        assert value(quota.remaining("alpha_vantage", 25, later)) == 0
+        assert value(quota.remaining("alpha_vantage", 24, later)) == 0
+        assert value(quota.take("alpha_vantage", 75, later)) == 73
+        # The larger plan is spent too: now that is the limit which was refused.
+        quota.exhausted("alpha_vantage", 75, later)
+        assert value(quota.remaining("alpha_vantage", 75, later)) == 0
+
+    def test_a_refused_key_is_told_until_an_answer_comes_and_is_neither_a_call_nor_a_spent_day(
+        self, database: Database
+    ) -> None:
+        quota = DailyQuota(database)
+        quota.key_refused("alpha_vantage", MONDAY - timedelta(days=3))
+        quota.key_refused("alpha_vantage", MONDAY)
+        state = value(quota.state("alpha_vantage", 25, TUESDAY))
+        assert (state.key_refused_at, state.refused_at, state.left) == (MONDAY, None, 25)
+        assert value(quota.state("other", 25, TUESDAY)).key_refused_at is None
+        quota.key_accepted("alpha_vantage")
+        assert value(quota.state("alpha_vantage", 25, TUESDAY)).key_refused_at is None
 
     def test_the_count_holds_across_processes(self, database: Database) -> None:
         opened = init_database(database.path)
@@ -546,7 +570,7 @@ class TestDailyQuota:
     def test_calls_noted_by_a_clock_that_was_days_ahead_are_forgotten(self, database: Database) -> None:
         quota = DailyQuota(database)
         quota.take("alpha_vantage", 1, MONDAY + timedelta(days=300))
-        quota.exhausted("alpha_vantage", MONDAY + timedelta(days=300))
+        quota.exhausted("alpha_vantage", 25, MONDAY + timedelta(days=300))
         assert value(quota.take("alpha_vantage", 1, MONDAY)) == 0
         count = value(database.rows("SELECT count(*) FROM rate_limits", (), lambda row: row[0]))
         assert count == (1,)
