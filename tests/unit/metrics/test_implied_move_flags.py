@@ -54,6 +54,19 @@ def estimated(reading: ImpliedMoveReading) -> EventMove:
     return found.value
 
 
+def test_the_estimate_is_told_in_per_cent() -> None:
+    reading = read(event_chains())
+    move, found = reading.move, estimated(reading)
+    assert move.event_move_pct == pytest.approx(100 * found.move)
+    assert move.event_move_se_pct == pytest.approx(100 * found.standard_error)
+    assert move.event_move_interval_90_pct == pytest.approx([100 * bound for bound in found.interval_90])
+    assert move.event_sigma_pct == pytest.approx(100 * found.event_sigma)
+    assert move.jump_sigma_pct == pytest.approx(100 * found.jump_sigma)
+    assert move.ambient_vol_pct == pytest.approx(100 * found.ambient_vol)
+    assert move.event_share == pytest.approx(found.jump_variance / reading.event.atm_variance, rel=1e-3)
+    assert move.quotes_used == sum(len(each.strikes) for each in reading.surfaces)
+
+
 def test_rejected_quotes_are_counted_over_all_expirations_the_most_frequent_reason_first_and_by_name_among_equals() -> (
     None
 ):
