@@ -132,7 +132,7 @@ def fit_events(terms: Sequence[TermVariances], prior: AmbientPrior) -> tuple[Eve
     observed = prior.covariance + link_jump[:, :, None] * holds
     diagonal = np.arange(len(holds))
     observed[:, diagonal, diagonal] += noise
-    precision: FloatArray = np.linalg.inv(observed).astype(np.float64, copy=False)
+    precision: FloatArray = np.linalg.inv(observed).astype(np.float64)
     pull = (precision @ (variance - prior.rate * prior.time)[:, :, None])[:, :, 0]
     # Of the jump and of the reaction session: what each expiration's variance says of them, means and variances.
     links = np.stack((link_jump, link_jump + prior.session_covariance), axis=1)
