@@ -316,13 +316,31 @@ def test_coming_reporters_without_a_past_are_an_alarm(desk: Desk) -> None:
     path = database(desk)
     report = """INSERT INTO earnings_calendar (ticker, report_date, timing, status, source, name, flags, first_seen,
         last_seen) VALUES ('{}', '2026-05-20', 'AMC', 'confirmed', 'alpha_vantage', '', '[]', 'a', 'a')"""
-    move = "INSERT INTO historical_moves VALUES ('AAPL', '{0}', 'AMC', '{0}', 100, 1, 1, 1, 1, '[]', NULL)"
+    move = "INSERT INTO historical_moves VALUES ('{0}', '{1}', 'AMC', '{1}', 100, 1, 1, 1, 1, '[]', NULL)"
     write(path, *(report.format(ticker) for ticker in ("AAPL", "MSFT", "IBM")))
     _, _, ill = health(desk)
     assert set(ill) == {"history"}
-    assert ill["history"].startswith("0 of 3 reporters of the coming 7 days have the 4 past moves needed; backfill")
-    write(path, *(move.format(day) for day in ("2025-05-01", "2025-08-01", "2025-11-03", "2026-02-02")))
-    assert health(desk)[1]["history"] == "1 of 3 reporters of the coming 7 days have the 4 past moves needed"
+    assert ill["history"] == (
+        "0 of 3 reporters of the coming 7 days have the 4 past moves needed; lacking: AAPL, IBM, MSFT; "
+        "ivcrush backfill --reporting-days 7 fetches them, the soonest first"
+    )
+    quarters = ("2025-05-01", "2025-08-01", "2025-11-03", "2026-02-02")
+    write(path, *(move.format("AAPL", day) for day in quarters))
+    assert health(desk)[2]["history"].startswith("1 of 3 reporters of the coming 7 days have the 4 past moves needed; ")
+    write(path, *(move.format("IBM", day) for day in quarters))
+    assert health(desk)[1]["history"] == "2 of 3 reporters of the coming 7 days have the 4 past moves needed"
+
+
+def test_a_list_whose_past_a_provider_did_not_give_is_no_good_run(desk: Desk) -> None:
+    desk.strike("premium", path="EARNINGS")
+    listed = desk.run("scan", "--days", "3", "--format", "json")
+    assert listed.code == 3
+    analyses = json.loads(listed.out)["summary"]["analysed"]
+    desk.market.set_switches(Switches())
+    _, _, ill = health(desk)
+    assert (
+        f": {analyses} of {analyses} analyses lack the past moves, which a provider did not give; " in ill["last_run"]
+    )
 
 
 def test_an_older_schema_is_healthy_because_the_next_run_migrates_it(desk: Desk) -> None:

@@ -6,11 +6,15 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class HistoryCoverage:
-    """How many companies report in some days by the stored calendar, and how many have `needed` past moves."""
+    """How many companies report in some days by the stored calendar, and how many have `needed` past moves.
+
+    `lacking` names a few of the others, the soonest reporters first.
+    """
 
     reporters: int
     covered: int
     needed: int
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,8 @@ class RunRecord:
     """A run over many companies, as its rows stand now.
 
     Of `rows`, `analysed` have an answer and `failed` a reason, `provider_failed` of these one of `PROVIDER_FAILURES`;
-    `last_at` is the last sign of life. `ended_at` is None while it is under way, and after it was cut; `complete`:
-    every row was reached.
+    `history_lost` counts the analyses for which a provider did not give the past moves. `last_at` is the last sign of
+    life. `ended_at` is None while it is under way, and after it was cut; `complete`: every row was reached.
     """
 
     run_id: str
@@ -91,6 +91,7 @@ class RunRecord:
     analysed: int
     failed: int
     provider_failed: int
+    history_lost: int = 0
 
     @property
     def reached(self) -> int:

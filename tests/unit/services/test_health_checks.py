@@ -1,5 +1,6 @@
 """When news is bad enough for an alarm: by hand, with fixed moments, New York time."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -119,17 +120,38 @@ def test_no_run_ever_is_no_alarm() -> None:
     assert last_run_judged(None, at("2026-05-22"), MarketCalendar()) == Ok("there was no run yet")
 
 
+@pytest.mark.parametrize(("lost", "healthy"), [(0, True), (20, True), (21, False), (40, False)])
+def test_a_run_of_which_more_than_half_of_the_analyses_lost_their_past_is_an_alarm(lost: int, healthy: bool) -> None:
+    last = replace(run("2026-05-22", exit_code=3), history_lost=lost)
+    found = last_run_judged(last, at("2026-05-22", "10:00"), MarketCalendar())
+    assert isinstance(found, Ok) is healthy
+    if lost == 21:
+        assert told(found) == (
+            "analyze-batch of 2026-05-22T09:31-04:00: 21 of 40 analyses lack the past moves, which a provider did not "
+            "give; ivcrush quota, ivcrush backfill --reporting-days 7"
+        )
+
+
 @pytest.mark.parametrize(
-    ("covered", "reporters", "healthy", "words"),
+    ("covered", "lacking", "words"),
     [
-        (0, 0, True, "no stored report in the coming 7 days"),
-        (5, 10, True, "5 of 10 reporters of the coming 7 days have the 4 past moves needed"),
-        (1, 35, True, "1 of 35 reporters of the coming 7 days have the 4 past moves needed"),
-        (0, 1, False, "0 of 1 reporters of the coming 7 days have the 4 past moves needed; backfill fetches them"),
+        (0, 0, "no stored report in the coming 7 days"),
+        (5, 5, "5 of 10 reporters of the coming 7 days have the 4 past moves needed"),
     ],
 )
-def test_reporters_of_whom_nobody_has_a_past_are_an_alarm(
-    covered: int, reporters: int, healthy: bool, words: str
+def test_where_half_of_the_coming_reporters_have_a_past_all_is_well(covered: int, lacking: int, words: str) -> None:
+    assert history_judged(HistoryCoverage(covered + lacking, covered, 4)) == Ok(words)
+
+
+@pytest.mark.parametrize(
+    ("covered", "reporters", "names"), [(4, 9, "A, B, C, D, E"), (2, 35, "A, B, C, D, E and 28 others")]
+)
+def test_where_less_than_half_have_one_the_alarm_names_some_others_and_the_command(
+    covered: int, reporters: int, names: str
 ) -> None:
-    found = history_judged(HistoryCoverage(reporters, covered, 4))
-    assert (isinstance(found, Ok), told(found)) == (healthy, words)
+    found = history_judged(HistoryCoverage(reporters, covered, 4, tuple("ABCDE")))
+    assert isinstance(found, Err)
+    assert told(found) == (
+        f"{covered} of {reporters} reporters of the coming 7 days have the 4 past moves needed; lacking: {names}; "
+        "ivcrush backfill --reporting-days 7 fetches them, the soonest first"
+    )

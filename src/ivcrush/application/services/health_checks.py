@@ -128,7 +128,8 @@ def clock_judged(served_at: datetime, now: datetime) -> Result[str]:
 def last_run_judged(last: RunRecord | None, now: datetime, calendar: MarketCalendar) -> Result[str]:
     """The last run, while none is under way.
 
-    An alarm if it was cut, failed, lost more rows to providers than it analysed, or is `MISSED_SESSIONS` sessions old.
+    An alarm if it was cut, failed, lost more rows to providers than it analysed, or the past of more than half of
+    those, or is `MISSED_SESSIONS` sessions old.
     """
     if last is None:
         return Ok("there was no run yet")
@@ -143,6 +144,11 @@ def last_run_judged(last: RunRecord | None, now: datetime, calendar: MarketCalen
     if _lost_to_providers(last):
         lost = f"{last.provider_failed} of {last.rows} rows failed for reasons of providers"
         return err(ErrorCode.EXTERNAL, f"{told}: {lost}, {last.analysed} were analysed; run it again")
+    if last.history_lost * 2 > last.analysed:
+        lost = f"{last.history_lost} of {last.analysed} analyses lack the past moves, which a provider did not give"
+        return err(
+            ErrorCode.EXTERNAL, f"{told}: {lost}; ivcrush quota, ivcrush backfill --reporting-days {COMING_DAYS}"
+        )
     ended = last.ended_at.astimezone(NEW_YORK).date()
     missed = calendar.sessions_between(ended, calendar.last_finished_session(now))
     if missed >= MISSED_SESSIONS:
@@ -151,17 +157,20 @@ def last_run_judged(last: RunRecord | None, now: datetime, calendar: MarketCalen
 
 
 def history_judged(coverage: HistoryCoverage) -> Result[str]:
-    """The coming reporters with enough past moves; an alarm where there is none. Errors: NODATA.
+    """The coming reporters with enough past moves; an alarm where fewer than half of them have. Errors: NODATA.
 
-    The calendar names everybody who reports; of whom a trader follows, the others lack history for good.
+    Without a past no row of a list has its VRP, however well the run went.
     """
     if coverage.reporters == 0:
         return Ok(f"no stored report in the coming {COMING_DAYS} days")
     reporters = f"{coverage.reporters} reporters of the coming {COMING_DAYS} days"
     told = f"{coverage.covered} of {reporters} have the {coverage.needed} past moves needed"
-    if coverage.covered == 0:
-        return err(ErrorCode.NODATA, f"{told}; backfill fetches them")
-    return Ok(told)
+    if coverage.covered * 2 >= coverage.reporters:
+        return Ok(told)
+    others = coverage.reporters - coverage.covered - len(coverage.lacking)
+    lacking = ", ".join(coverage.lacking) + (f" and {others} others" if others else "")
+    what = f"lacking: {lacking}; ivcrush backfill --reporting-days {COMING_DAYS} fetches them, the soonest first"
+    return err(ErrorCode.NODATA, f"{told}; {what}")
 
 
 def _lost_to_providers(last: RunRecord) -> bool:

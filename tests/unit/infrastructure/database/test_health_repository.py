@@ -50,8 +50,10 @@ def test_coverage_counts_companies_that_report_in_these_days_and_their_past_move
     write(database, MOVE, ("FFF", "2025-08-10", "2025-08-11"), ("FFF", "2026-05-15", "2026-05-18"))
     write(database, MISSING, ("EEE", "2025-05-10"), ("BBB", "2025-05-10"))
     week = date(2026, 5, 15), date(2026, 5, 21)
-    assert health.coverage(*week, 3) == Ok(HistoryCoverage(reporters=4, covered=2, needed=3))
-    assert health.coverage(*week, 4) == Ok(HistoryCoverage(reporters=4, covered=0, needed=4))
+    assert health.coverage(*week, 3) == Ok(HistoryCoverage(reporters=4, covered=2, needed=3, lacking=("FFF", "BBB")))
+    assert health.coverage(*week, 4) == Ok(
+        HistoryCoverage(reporters=4, covered=0, needed=4, lacking=("AAA", "EEE", "FFF", "BBB"))
+    )
     assert health.coverage(date(2026, 6, 1), date(2026, 6, 7), 4) == Ok(HistoryCoverage(0, 0, 4))
 
 

@@ -7,11 +7,12 @@ from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.health import HistoryCoverage
 from ivcrush.infrastructure.database.connection import Database
 
-_COVERAGE: Final = """SELECT count(*), ifnull(sum(moves >= ?), 0) FROM (
-    SELECT (SELECT count(*) FROM historical_moves
-            WHERE historical_moves.ticker = reporters.ticker AND reason IS NULL AND reaction_session < ?) AS moves
-    FROM (SELECT DISTINCT ticker FROM earnings_calendar
-          WHERE superseded_at IS NULL AND report_date BETWEEN ? AND ?) AS reporters)"""
+_NAMED: Final = 5
+_COVERAGE: Final = """SELECT ticker, (SELECT count(*) FROM historical_moves
+        WHERE historical_moves.ticker = reporters.ticker AND reason IS NULL AND reaction_session < ?)
+    FROM (SELECT ticker, min(report_date) AS soonest FROM earnings_calendar
+          WHERE superseded_at IS NULL AND report_date BETWEEN ? AND ? GROUP BY ticker) AS reporters
+    ORDER BY soonest, ticker"""
 
 
 class HealthRepository:
@@ -22,8 +23,10 @@ class HealthRepository:
 
     def coverage(self, start: date, end: date, min_quarters: int) -> Result[HistoryCoverage]:
         """The companies that report in [start, end], and those with `min_quarters` moves before it. Errors: DBERROR."""
-        asked = (min_quarters, start.isoformat(), start.isoformat(), end.isoformat())
-        found = self._database.rows(
-            _COVERAGE, asked, lambda row: HistoryCoverage(int(row[0]), int(row[1]), min_quarters)
-        )
-        return found if isinstance(found, Err) else Ok(found.value[0])
+        asked = (start.isoformat(), start.isoformat(), end.isoformat())
+        found = self._database.rows(_COVERAGE, asked, lambda row: (str(row[0]), int(row[1])))
+        if isinstance(found, Err):
+            return found
+        lacking = [ticker for ticker, moves in found.value if moves < min_quarters]
+        reporters = len(found.value)
+        return Ok(HistoryCoverage(reporters, reporters - len(lacking), min_quarters, tuple(lacking[:_NAMED])))

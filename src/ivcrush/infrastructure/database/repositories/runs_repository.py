@@ -3,6 +3,7 @@
 Which run is the last one, and what came of it, is decided here alone: for the list of runs and for the health check.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from ivcrush.domain.errors import PROVIDER_FAILURES, Err, Ok, Result
@@ -23,6 +24,10 @@ _RUNS: Final = f"""WITH newest AS (
     FROM newest LEFT JOIN batch_items USING (run_id)
     GROUP BY run_id ORDER BY last_at DESC, run_id DESC"""  # noqa: S608  words of our own
 
+# Looked for in the stored bytes: the documents of a large run are many, and nothing else of them is wanted.
+_HISTORY_LOST: Final = """SELECT count(*) FROM batch_items JOIN analysis_log ON number = analysis
+    WHERE batch_items.run_id = ? AND instr(document, CAST('"history_not_fetched"' AS BLOB))"""
+
 
 class RunsRepository:
     """Questions about past runs."""
@@ -31,9 +36,15 @@ class RunsRepository:
         self._database = database
 
     def newest(self) -> Result[RunRecord | None]:
-        """The run that was last at work, None where there never was one. Errors: DBERROR."""
+        """The run that was last at work, None where there never was one. Errors: DBERROR.
+
+        Only of it the lost histories are counted.
+        """
         found = self.last(1)
-        return found if isinstance(found, Err) else Ok(next(iter(found.value), None))
+        if isinstance(found, Err) or not found.value:
+            return found if isinstance(found, Err) else Ok(None)
+        lost = self._database.rows(_HISTORY_LOST, (found.value[0].run_id,), lambda row: int(row[0]))
+        return lost if isinstance(lost, Err) else Ok(replace(found.value[0], history_lost=lost.value[0]))
 
     def last(self, limit: int) -> Result[tuple[RunRecord, ...]]:
         """At most `limit` runs, the one that was last at work first. Errors: DBERROR."""
