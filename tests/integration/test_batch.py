@@ -245,18 +245,40 @@ def test_an_interrupted_run_keeps_its_rows_and_is_taken_up(desk: Desk, number: s
     path = calendar(desk, 8)
     desk.market.set_switches(Switches(latency_ms=15))
     first = desk.process(
-        "analyze_batch.py", "--earnings-file", str(path), "--as-of", AS_OF.isoformat(), "--max-concurrent", "1"
-    )
+        "analyze_batch.py", "--earnings-file", str(path), "--as-of", AS_OF.isoformat(), "--max-concurrent", "1",
+        "--format", "json",
+    )  # fmt: skip
     while first.poll() is None and not ((desk.directory / "data" / "ivcrush.db").exists() and _done(desk) >= 2):
         time.sleep(0.02)
     first.send_signal(number)
-    _, err = first.communicate(timeout=10)
+    out, err = first.communicate(timeout=10)
     assert first.returncode == code
-    assert b"interrupted; what was finished is kept" in err
     done = _done(desk)
+    assert 2 <= done < 8
+    told, skipped = err.decode().splitlines()
+    assert told == f"interrupted; what was finished is kept: {done} of 8 rows; the same command goes on from there"
+    assert skipped.startswith(f"{8 - done} not reached after that: ")
+    shown = json.loads(out)
+    assert (shown["summary"]["analysed"], shown["summary"]["skipped"]) == (done, 8 - done)
+    assert {row["error"]["code"] for row in shown["failures"]} == {"SKIPPED"}
     desk.market.set_switches(Switches())
     second = desk.run("analyze-batch", "--earnings-file", str(path), "--format", "json")
     assert (second.code, json.loads(second.out)["summary"]["resumed"]) == (0, done)
+
+
+def test_a_run_that_is_interrupted_before_its_first_row_shows_nothing(desk: Desk) -> None:
+    desk.strike("silent", path="expirations")
+    before = requests_of(desk, "expirations")
+    first = desk.process("analyze_batch.py", "--tickers", "AAPL,KO", "--as-of", AS_OF.isoformat())
+    while first.poll() is None and requests_of(desk, "expirations") == before:
+        time.sleep(0.02)
+    first.send_signal(signal.SIGINT)
+    assert first.communicate(timeout=10) == (b"", b"interrupted; what was finished is kept\n")
+    assert first.returncode == 130
+
+
+def requests_of(desk: Desk, words: str) -> int:
+    return sum(words in entry.question for entry in desk.market.log())
 
 
 def test_the_second_of_two_runs_ends_with_75_naming_the_first(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 Knows neither where the rows come from nor which of them matter to whom.
 """
 
+import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -34,16 +35,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A batch that went to its end: what came of the rows, and what it cost.
+    """A batch that went to its end, or was interrupted with rows done: what came of the rows, and what it cost.
 
-    `end` notes that it is over, and with which code. Who calls it before the report is delivered loses what a kill in
-    between could resume.
+    `end` notes that it is over, and with which code; of an interrupted one it notes nothing, so that it can be taken
+    up. Who calls it before the report is delivered loses what a kill in between could resume.
     """
 
     answers: tuple[Answer, ...]
     failures: tuple[TickerFailure, ...]
     facts: RunFacts
     end: Callable[[Exit], None]
+    interrupted: bool = False
 
 
 async def alone_on_its_day(
@@ -81,7 +83,7 @@ async def run_batch(
     refreshed = await _refresh_calendar(started.value, container)
     if isinstance(refreshed, Err):
         return refreshed
-    outcome = await _watched(started.value, container, ground)
+    outcome, interrupted = await _as_far_as_it_goes(started.value, container, ground)
     answers = tuple(row.answer.value for row in outcome.rows if isinstance(row.answer, Ok))
     pairs = zip(batch.rows, outcome.rows, strict=True)
     failures = tuple(
@@ -98,7 +100,12 @@ async def run_batch(
         elapsed_s=container.clock.monotonic() - begun,
         resumed=len(started.value.kept),
     )
-    return Ok(Ran(answers, failures, facts, end=lambda code: _end(outcome, code, container)))
+
+    def end(code: Exit) -> None:
+        if not interrupted:
+            _end(outcome, code, container)
+
+    return Ok(Ran(answers, failures, facts, end, interrupted))
 
 
 def code_of(
@@ -130,6 +137,8 @@ def closing_lines(ran: Ran, code: Exit) -> Iterator[str]:
     incomplete = [answer.ticker for answer in ran.answers if answer.edge_score is None]
     if incomplete:
         yield f"{len(incomplete)} of {len(ran.answers)} analyses lack their vrp: {', '.join(incomplete)}"
+    if ran.interrupted:  # told at once
+        return
     if code is Exit.STORAGE or any(failure.error.code is ErrorCode.SKIPPED for failure in ran.failures):
         total = len(ran.answers) + len(ran.failures)
         done = f"{len(ran.answers)} of {total} rows are done and kept"
@@ -194,15 +203,39 @@ def _aloud(line: str, *, tell: bool) -> None:
         say(line)
 
 
-async def _watched(started: StartedBatch, container: Container, ground: Ground | None) -> BatchOutcome:
+async def _as_far_as_it_goes(
+    started: StartedBatch, container: Container, ground: Ground | None
+) -> tuple[BatchOutcome, bool]:
+    """The outcome, and whether a signal cut it short: rows that are done are shown, not only kept."""
+    ended: list[RowOutcome] = []
+
+    def heard(row: RowOutcome) -> None:
+        ended.append(row)
+        _log_row(row)
+
+    try:
+        return await _watched(started, container, ground, heard), False
+    except asyncio.CancelledError:
+        done = len(started.kept) + sum(isinstance(row.answer, Ok) for row in ended)
+        again = "the same command without --fresh" if started.batch.fresh else "the same command"
+        total = len(started.batch.rows)
+        if not done:
+            raise
+        _aloud(f"interrupted; what was finished is kept: {done} of {total} rows; {again} goes on from there", tell=True)
+        return started.so_far(ended), True
+
+
+async def _watched(
+    started: StartedBatch, container: Container, ground: Ground | None, heard: Callable[[RowOutcome], None]
+) -> BatchOutcome:
     stream = sys.stderr
     if stream is None or in_journal():  # each row is in the log
-        return await container.batch.run(started, _log_row, ground)
+        return await container.batch.run(started, heard, ground)
     terminal = stream.isatty()
     with Progress(len(started.left), stream=stream, terminal=terminal, timer=container.clock.monotonic) as progress:
 
         def told(row: RowOutcome) -> None:
-            _log_row(row)
+            heard(row)
             progress.row(row.label, failed=isinstance(row.answer, Err))
 
         return await container.batch.run(started, told, ground)

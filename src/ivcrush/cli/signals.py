@@ -14,9 +14,10 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def interruptible(work: Callable[[], Coroutine[Any, Any, T]], stopped: Callable[[], None]) -> T | Exit:
-    """What the work comes to, or 128 and the number of the signal that stopped it, which `stopped` is told at once.
+    """What the work comes to, or 128 and the number of the signal that stopped it.
 
-    The first SIGINT or SIGTERM lets the work clean up; a second one ends the process where it is.
+    The first SIGINT or SIGTERM lets the work clean up, or come to an end with what it has, which it tells itself;
+    `stopped` hears of the former. A second one ends the process where it is.
     """
     received: list[int] = []
     before = {number: signal.getsignal(number) for number in _STOPPING}
@@ -37,13 +38,14 @@ def interruptible(work: Callable[[], Coroutine[Any, Any, T]], stopped: Callable[
         return await work()
 
     try:
-        return asyncio.run(guarded())
+        finished = asyncio.run(guarded())
     except asyncio.CancelledError:
         stopped()
         return Exit(128 + received[0])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    return Exit(128 + received[0]) if received else finished
 
 
 def hear_signals_at_once() -> None:

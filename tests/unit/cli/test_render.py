@@ -242,6 +242,16 @@ def test_rows_of_a_run_that_was_cut_show_their_age_and_others_need_no_column() -
     assert [line.split("  ")[-1].strip() for line in lines[4:7]] == ["12 min", "-", "59 s"]
 
 
+def test_those_never_reached_are_one_line_of_up_to_20_names() -> None:
+    skipped: Document = {"error": {"code": "SKIPPED", "message": "not reached"}}
+    failures: list[Document] = [{"ticker": f"T{number}", **skipped} for number in range(1, 23)]
+    lines = shown(batch([], [*failures[:2], FAILURE]), TABLE).splitlines()
+    assert lines[2:4] == ["BAD: NODATA: XYZ: 3 past moves, 4 needed", "2 not reached: T1, T2"]
+    line = shown(batch([], failures), TABLE).splitlines()[2]
+    assert line.startswith("22 not reached: T1, T2, ")
+    assert line.endswith(", T20 and 2 more")
+
+
 def test_more_than_20_left_out_for_one_reason_are_named_up_to_20() -> None:
     rejected: list[Document] = [
         {"ticker": f"T{number}", "code": "dollar_volume", "reasons": ["poor"], "near_miss": False}

@@ -58,8 +58,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
-    """What came of a row; `resumed` is True where the run that was cut had done it."""
+    """What came of the row at a position; `resumed` is True where the run that was cut had done it."""
 
+    position: int
     label: str
     answer: Result[Answer]
     resumed: bool = False
@@ -90,6 +91,12 @@ class StartedBatch:
     def left(self) -> tuple[int, ...]:
         """The positions that are not done."""
         return tuple(position for position in range(len(self.batch.rows)) if position not in self.kept)
+
+    def so_far(self, ended: Sequence[RowOutcome]) -> BatchOutcome:
+        """The outcome of a run that was interrupted after these rows, which it had told of; the others are skipped."""
+        outcomes = {row.position: row for row in ended} | _taken_over(self)
+        every = enumerate(self.batch.rows)
+        return BatchOutcome(self.run_id, tuple(outcomes.get(at) or _never_reached(at, row) for at, row in every))
 
 
 @dataclass(slots=True)
@@ -158,10 +165,7 @@ class BatchAnalyzer:
         `ground` is that of at least these companies where it is known already, so that nothing is asked for twice.
         """
         rows = started.batch.rows
-        outcomes = {
-            position: RowOutcome(rows[position].label, Ok(kept), resumed=True)
-            for position, kept in started.kept.items()
-        }
+        outcomes = _taken_over(started)
         asked = [rows[position].question for position in started.left]
         tickers = [question.value.ticker for question in asked if isinstance(question, Ok)]
         common: Result[Ground] = err(ErrorCode.NODATA, "no row asks anything")
@@ -222,9 +226,9 @@ class BatchAnalyzer:
             row = batch.rows[position]
             if going.stopped is not None:
                 skipped = err(ErrorCode.SKIPPED, f"{row.label}: not reached after: {going.stopped.message}")
-                going.outcomes[position] = RowOutcome(row.label, skipped)
+                going.outcomes[position] = RowOutcome(position, row.label, skipped)
                 continue
-            outcome = RowOutcome(row.label, await self._done(going, position))
+            outcome = RowOutcome(position, row.label, await self._done(going, position))
             going.outcomes[position] = outcome
             if isinstance(outcome.answer, Err) and _ends(outcome.answer.error, batch) and going.stopped is None:
                 going.stopped = outcome.answer.error
@@ -250,6 +254,16 @@ class BatchAnalyzer:
         if isinstance(question, Err):
             return question
         return ground if isinstance(ground, Err) else await self._analyzer.analysis(question.value, ground.value)
+
+
+def _taken_over(started: StartedBatch) -> dict[int, RowOutcome]:
+    rows = started.batch.rows
+    return {at: RowOutcome(at, rows[at].label, Ok(kept), resumed=True) for at, kept in started.kept.items()}
+
+
+def _never_reached(position: int, row: BatchRow) -> RowOutcome:
+    skipped = err(ErrorCode.SKIPPED, f"{row.label}: not reached before the run was interrupted")
+    return RowOutcome(position, row.label, skipped)
 
 
 def _turned_away(outcome: RowOutcome) -> bool:

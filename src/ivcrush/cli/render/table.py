@@ -11,6 +11,7 @@ from ivcrush.application.documents import Document, Json
 from ivcrush.cli.command import Style
 from ivcrush.cli.failures import failure_line
 from ivcrush.cli.render.list_notes import NO_RATIO, ListNotes
+from ivcrush.domain.errors import ErrorCode
 from ivcrush.utils.text import printable
 
 _COLORS = {
@@ -25,6 +26,7 @@ _COLORS = {
 _COLOR = re.compile("\x1b\\[[0-9]+m")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?( %)?|n/a|-")
 _LABEL_WIDTH = 22
+_MOST_NAMED = 20  # of those never reached, who all lack the same
 _UNITS_S = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _BATCH_COLUMNS = (
     "ticker",
@@ -73,7 +75,7 @@ def batch_table(
     lines = [_SIMULATED] if style.simulated else []
     lines += [f"as of {_text(head['as_of'])}", *notes.above(), ""]
     lines += aligned(_with_ages([_BATCH_COLUMNS, *rows], ages_s)) if rows else []
-    lines += [*notes.missing(), *map(_failed, failures)]
+    lines += [*notes.missing(), *_failures_named(failures)]
     flagged = list(notes.flags())
     lines += ["", "flags:", *flagged] if flagged else []
     for line in (*lines, "", _summed(head)):
@@ -92,6 +94,20 @@ def rows_table(document: Document, documents: Sequence[Document], style: Style) 
     if "summary" in document:
         lines += ["", _summed(document)] if documents else [_summed(document)]
     return "\n".join(lines) + "\n"
+
+
+def _failures_named(failures: Sequence[Document]) -> Iterator[str]:
+    """A line each, but one for all that were never reached."""
+    skipped = [each for each in failures if _code(each) == ErrorCode.SKIPPED]
+    yield from (_failed(each) for each in failures if _code(each) != ErrorCode.SKIPPED)
+    if skipped:
+        names = ", ".join(_text(each["ticker"]) for each in skipped[:_MOST_NAMED])
+        more = f" and {len(skipped) - _MOST_NAMED} more" if len(skipped) > _MOST_NAMED else ""
+        yield f"{len(skipped)} not reached: {names}{more}"
+
+
+def _code(failure: Document) -> Json:
+    return _part(failure, "error")["code"]
 
 
 def _failed(document: Document) -> str:
