@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ivcrush.application.metrics.event_move import EventMove, ambient_prior, estimate_event_move
-from ivcrush.application.metrics.event_variance import TermVariances
+from ivcrush.application.metrics.event_variance import AmbientPrior, TermVariances, fit_events
 from ivcrush.application.metrics.jump_shape import JumpShape
 from ivcrush.application.metrics.session_clock import SessionClock
 from ivcrush.application.metrics.surface import ExpirationSurface
@@ -247,6 +247,61 @@ def test_two_smiles_bent_by_the_same_jump_and_the_same_ordinary_days_are_solved_
     passed_on = (W / (3 * W)) ** 2 / 0.75**2 * (1 - share) ** 2
     error = 1e-5 * hypot(1, (1 - share) ** 2 / 0.75**2) / (1 - passed_on)
     assert found.shape.standard_error == pytest.approx(error, rel=1e-2)
+
+
+@pytest.mark.parametrize(("error", "told"), [(0.012, True), (0.016, False)])
+def test_an_ordinary_smile_counts_where_its_error_undiluted_is_less_than_what_most_smiles_differ_by(
+    error: float, told: bool
+) -> None:
+    # Three quarters ordinary: 0.012 is 0.0213 of a wholly ordinary smile, 0.016 is 0.0284; most are 0.025 ± 0.025.
+    (event, later), share = later_smile(-0.1, 0.2)
+    blunt = replace(later, curvature_se=error)
+    found = estimate([event, blunt], clock((5, 45, 0, 1)), sqrt(0.05 * W / 1.05 * YEAR))
+    diluted = (1 - share) ** 2
+    scale = 1 - (W / (3 * W)) ** 2 / 0.75**2 * diluted if told else 1.0
+    seen_error = hypot(1e-5, (error / 0.75**2 if told else STRAIGHT) * diluted) / scale
+    expected = -0.1 if told else event.curvature - STRAIGHT * diluted
+    assert bend_of(found, share, seen_error) == pytest.approx(expected, rel=2e-3)
+    drawn = (seen_error**-2 + (0.08 * share**2) ** -2) ** -0.5
+    assert found.shape.standard_error == pytest.approx(drawn, rel=2e-2)
+
+
+def test_a_smile_twice_as_ordinary_as_the_event_s_tells_of_ordinary_smiles() -> None:
+    # 0.4 of the event's variance is ordinary and 0.8 of the later one's.
+    jump, ordinary, later = -0.05, 0.3, 3 * W
+    surfaces = [
+        surface(W, 0.0, curvature=jump + ordinary * 0.4**2, curvature_se=1e-5),
+        surface(later, 0.0, curvature=jump * (W / later) ** 2 + ordinary * 0.8**2, curvature_se=1e-5),
+    ]
+    found = estimate(surfaces, clock((8, 48, 0, 1)), sqrt(0.05 * W / 1.05 * YEAR))
+    assert found.shape.bend == pytest.approx(jump, rel=2e-2)
+
+
+def test_a_smile_that_is_not_seen_is_straight_give_or_take_the_prior_and_a_jump_is_at_most_all_of_the_variance() -> (
+    None
+):
+    unseen = estimate([surface(W)], SAME_DAY, 1e-4)
+    assert unseen.shape.bend == 0.0
+    assert unseen.shape.standard_error == pytest.approx(0.08, rel=1e-4)
+    partly = estimate([surface(W)], clock((5, 0, 1)), 0.25)
+    share = 1 - rate_of(0.25) * 5 / YEAR / W
+    assert partly.shape.standard_error == pytest.approx(0.08 * share**2, rel=1e-3)
+    # The later expiration holds less than the event's: what is left for ordinary days is less than nothing.
+    falling = estimate([surface(W), surface(0.5 * W)], clock((5, 45, 0, 1)), 0.3)
+    assert falling.jump_variance > 1.01 * W
+    assert falling.shape.standard_error == pytest.approx(0.08, rel=1e-6)
+
+
+def test_quotes_before_the_report_are_as_uncertain_as_they_say() -> None:
+    realised, time = 0.3, (3, 4, 3, 4)
+    before = surface(0.0012, 2e-4, 0)
+    event = surface(W, 1e-5, **SHARP)
+    prior = AmbientPrior.on_clocks(np.array([time]) / YEAR, rate_of(realised), 0.5)
+    (expected,) = fit_events((TermVariances(np.array((0.0012, W)), np.array((2e-4, 1e-5)), np.array((0, 1))),), prior)
+    found = estimate([before, event], clock(time), realised, at=1)
+    assert found.shape.bend == pytest.approx(0.0, abs=3e-3)
+    assert found.jump_se == pytest.approx(expected.jump_se, rel=5e-3)
+    assert found.jump_variance == pytest.approx(expected.jump_variance, rel=5e-3)
 
 
 def test_of_several_ordinary_smiles_the_one_that_is_known_best_counts_in_whatever_order() -> None:

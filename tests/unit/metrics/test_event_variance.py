@@ -54,6 +54,8 @@ def test_clocks_fitted_together_say_what_each_says_alone() -> None:
         (alone,) = fit_events((terms,), AmbientPrior.on_clocks(times[clock : clock + 1], 0.09, 0.5))
         assert alone.jump_variance == pytest.approx(together[clock].jump_variance, rel=1e-9)
         assert alone.day_se == pytest.approx(together[clock].day_se, rel=1e-6)
+        assert alone.ambient_rate == pytest.approx(together[clock].ambient_rate, rel=1e-9)
+        assert alone.day_quote_se == pytest.approx(together[clock].day_quote_se, rel=1e-6)
 
 
 CELL = 1 / (4 * 252)  # years
