@@ -62,6 +62,12 @@ def test_a_stock_three_tenths_beyond_the_outermost_strike_is_not_these_options_s
         assert refused == (ErrorCode.INVALID, f"XYZ: the stock is at 100, the strikes of 2026-05-15 {reason}")
 
 
+@pytest.mark.parametrize(("spot", "wrong"), [(260.0, False), (260.5, True)])
+def test_three_tenths_above_the_highest_strike_is_still_that_stock(spot: float, wrong: bool) -> None:
+    refused = refusal(snapshot(struck(180.0, 200.0), bid_ask=(spot - 0.5, spot + 0.5)))
+    assert (refused is not None and "the strikes of" in refused[1]) is wrong
+
+
 @pytest.mark.parametrize(("amounts", "wrong"), [((20.0, 29.0), False), ((20.0, 30.0), True), ((50.0, 1.0), True)])
 def test_a_stock_that_pays_half_of_itself_within_months_is_none(amounts: Sequence[float], wrong: bool) -> None:
     paid = [(date(2026, 8, day), amount) for day, amount in enumerate(amounts, start=3)]
