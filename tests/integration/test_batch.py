@@ -336,6 +336,22 @@ def test_csv_has_a_row_a_company_and_a_file_is_written_whole(desk: Desk) -> None
     assert [row["error_code"] for row in rows] == ["", "", "", "NODATA"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "begins"),
+    [
+        (("--output", "list.JSON"), "{"),
+        (("--output", "list.csv"), "schema,ticker,"),
+        (("--output", "list.txt"), "as of "),
+        (("--output", "list.csv", "--format", "table"), "as of "),
+    ],
+)
+def test_a_file_holds_what_its_name_says_unless_another_form_is_asked_for(
+    desk: Desk, arguments: tuple[str, ...], begins: str
+) -> None:
+    assert desk.run("analyze-batch", "--tickers", "AAPL", *arguments).code == 0
+    assert (desk.directory / arguments[1]).read_text().startswith(begins)
+
+
 def test_what_will_take_minutes_is_told_before_it_begins(desk: Desk) -> None:
     batch(desk, 8)
     again = batch(desk, 8, TRADIER_PER_MINUTE="30")  # the cache answers, so that it takes no minute after all

@@ -5,7 +5,8 @@ their shape is told.
 """
 
 import argparse
-from typing import NoReturn
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from ivcrush import __version__
 from ivcrush.utils.text import printable
@@ -47,6 +48,13 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Leaves with code 2."""
         self.exit(2, f"{self.prog}: {printable(message, 500)}; see {self.prog} --help\n")
+
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Knows all or leaves: the command whose flag it is not refuses it, because its help lists what it takes."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown
 
 
 def command_parser(command: str, prog: str) -> argparse.ArgumentParser:
@@ -121,7 +129,11 @@ def _add_scan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="end", metavar="D", help="through this one")
     parser.add_argument("--top", metavar="N", help="only the first N")
     parser.add_argument("--min-vrp", metavar="X", help="only with a VRP ratio of X or more")
-    parser.add_argument("--sort", metavar="FIELD", help="by a number of the JSON document, largest first (vrp.ratio)")
+    parser.add_argument(
+        "--sort",
+        metavar="FIELD",
+        help="by a number of the JSON document, such as vrp.ratio, largest first; ranked when left out",
+    )
     _add_closed_days(parser)
 
 
@@ -176,7 +188,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _add_shared(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     common = parser.add_argument_group("common options")
     common.add_argument(
-        "--format", choices=("table", "json", "csv"), default="table", help="form of the result (table)"
+        "--format",
+        choices=("table", "json", "csv"),
+        help="form of the result (table; that of --output where it ends in .json or .csv)",
     )
     common.add_argument("--output", metavar="FILE", help="write the result there, whole or not at all")
     common.add_argument("--demo", action="store_true", help="use the embedded simulated market: no key, no network")

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from ivcrush.cli.command import UsageError
 from ivcrush.cli.streams import write_stdout
@@ -10,6 +12,8 @@ from ivcrush.domain.errors import ErrorCode, Ok, Result, err
 from ivcrush.utils.files import write_whole
 from ivcrush.utils.performance import track_performance
 from ivcrush.utils.text import printable
+
+_FORMS: Final = MappingProxyType({".json": "json", ".csv": "csv"})
 
 
 def named_file(flag: str, text: str | None) -> Result[Path | None]:
@@ -29,6 +33,13 @@ def named_file(flag: str, text: str | None) -> Result[Path | None]:
     if not os.access(path.parent, os.W_OK | os.X_OK):
         return err(ErrorCode.DBERROR, f"{shown}: its directory cannot be written; a writable one is needed")
     return Ok(path)
+
+
+def form_of(asked: str | None, output: Path | None) -> str:
+    """The form of a result: the one asked for, else what the file's name says that it is, else a table."""
+    if asked is not None:
+        return asked
+    return "table" if output is None else _FORMS.get(output.suffix.lower(), "table")
 
 
 @track_performance(name="rendering and writing")

@@ -21,7 +21,7 @@ from ivcrush.cli.demo import DEMO_AS_OF, demo_market
 from ivcrush.cli.descriptors import enough_descriptors
 from ivcrush.cli.exit_codes import Exit, exit_of
 from ivcrush.cli.metrics_file import RunFigures, write_metrics
-from ivcrush.cli.output import named_file, write_result
+from ivcrush.cli.output import form_of, named_file, write_result
 from ivcrush.cli.signals import hear_signals_at_once, interruptible
 from ivcrush.cli.streams import in_journal, on_terminal, read_together, say
 from ivcrush.cli.timings import timing_lines
@@ -112,7 +112,7 @@ def _run(command: Command | Examination | Operation, arguments: argparse.Namespa
     output = named_file("--output", arguments.output)
     if isinstance(output, Err):
         return _fail(output.error)
-    style = Style(arguments.format, _colored(arguments, output.value), arguments.demo)
+    style = Style(form_of(arguments.format, output.value), _colored(arguments, output.value), arguments.demo)
     deliver = partial(_deliver, output=output.value, style=style, figures=figures)
     with _settings(arguments, as_of) as load:
         moment = DEMO_AS_OF if as_of is None and arguments.demo else as_of

@@ -7,7 +7,7 @@ from ivcrush.cli.arguments import DESCRIPTIONS, command_parser, program_parser
 from ivcrush.cli.main import main, script
 
 COMMON = {
-    "format": "table",
+    "format": None,
     "output": None,
     "as_of": None,
     "demo": False,
@@ -55,3 +55,29 @@ def test_an_unknown_option_is_refused_in_one_harmless_line(capsys: pytest.Captur
     assert leaving.value.code == 2
     told = capsys.readouterr().err
     assert told == "analyze.py: unrecognized arguments: --\\x1b[2J; see analyze.py --help\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "refused_by"),
+    [
+        (["scan", "--max-concurrent", "3"], "ivcrush scan: unrecognized arguments: --max-concurrent 3"),
+        (["database", "check", "--days", "3"], "ivcrush database check: unrecognized arguments: --days 3"),
+        (["--days", "3", "scan"], "ivcrush: argument COMMAND: invalid choice: '3'"),
+    ],
+)
+def test_a_flag_is_refused_by_the_command_whose_help_lists_the_others(
+    typed: list[str], refused_by: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        main(typed)
+    told = capsys.readouterr().err
+    assert leaving.value.code == 2
+    assert told.startswith(refused_by)
+    assert told.endswith(f"; see {refused_by.partition(':')[0]} --help\n")
+
+
+def test_a_scan_is_ranked_unless_it_is_asked_for_a_field(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["scan", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "such as vrp.ratio, largest first; ranked when left out" in shown
