@@ -207,7 +207,7 @@ def _jump_shape(surfaces: Sequence[ExpirationSurface], event: ExpirationSurface,
     curvature, error, passed_on = ORDINARY_CURVATURE, ORDINARY_CURVATURE_SD, 0.0
     for each in surfaces:
         jump = fit.jump_variance * each.reports_before
-        ordinary = 1 - min(max(jump / each.atm_variance, 0.0), 1.0)
+        ordinary = 1 - max(jump / each.atm_variance, 0.0)
         if each.curvature_se <= 0 or ordinary < 0.5 or ordinary <= 1.5 * (1 - share):
             continue
         passed = (event.atm_variance / each.atm_variance * jump / fit.jump_variance) ** 2 if jump > 0 else 0.0
