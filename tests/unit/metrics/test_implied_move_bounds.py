@@ -114,6 +114,9 @@ def test_an_expiration_that_may_hold_the_next_report_is_left_out_and_said_to_be(
     reading = read(snapshot((*event_chains(), chain(doubtful, smile_of(0.2)))))
     assert [each.expiration for each in reading.surfaces] == [each.expiration for each in event_chains()]
     assert reading.move.flags == ("second_event_excluded",)
+    named = read(snapshot((*event_chains(), chain(doubtful, smile_of(0.2))), expiration=doubtful))
+    assert named.event.reports_before == 2  # counted as if it did
+    assert named.move.event_move_pct == reading.move.event_move_pct
 
 
 def test_an_expiration_is_over_at_its_close() -> None:
