@@ -110,7 +110,7 @@ def one_line(finished: Finished) -> str:
         (["analyze", "AAPL", "--timing", "amc"], "ivcrush analyze: argument --timing: invalid choice: 'amc'"),
         (["analyze", "AAPL", "--as-of", "yesterday"], "--as-of: moment 'yesterday': YYYY-MM-DD or"),
         (["analyze", "AAPL", "--as-of", ""], "--as-of: moment '': YYYY-MM-DD or"),
-        (["analyze", "AAPL", "--nope"], "ivcrush: unrecognized arguments: --nope; see ivcrush --help"),
+        (["analyze", "AAPL", "--nope"], "ivcrush analyze: unrecognized arguments: --nope; see ivcrush analyze --help"),
         (["analyze", "AAPL", "--\x1b]0;x"], r"ivcrush: unrecognized arguments: --\x1b]0;x; see"),
         (["analyze", "AAPL", "--forma", "json"], "ivcrush: unrecognized arguments: --forma json"),
         (["analyze"], "ivcrush analyze: the following arguments are required: TICKER; see ivcrush analyze --help"),
@@ -701,6 +701,42 @@ def test_a_demonstration_needs_nothing_reads_no_env_file_and_can_be_repeated(des
     assert first.out.replace('"alpha_vantage"', '"stored"') == second.out  # the report date is kept by then
     kept = {path.name for path in (desk.directory / "data").glob("*.db")}
     assert kept == {"demo.db", "demo-cache.db"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heading", "note"),
+    [
+        (
+            ("--earnings-date", "2026-05-19"),
+            "AAPL  reports 2026-05-19 AMC (estimated; date: yours), ",
+            "note: report date as named, session of the report taken from the company's past ones",
+        ),
+        (
+            ("--timing", "BMO"),
+            "AAPL  reports 2026-05-18 BMO (estimated; session: yours), ",
+            "note: session as named, the calendar names another one beside the same date",
+        ),
+        (
+            ("--earnings-date", "2026-05-19", "--timing", "AMC"),
+            "AAPL  reports 2026-05-19 AMC (unknown; date: yours), ",
+            "note: report date as named, not confirmed by the calendar",
+        ),
+    ],
+)
+def test_the_heading_says_what_of_a_report_is_the_traders_own_word(
+    desk: Desk, arguments: tuple[str, ...], heading: str, note: str
+) -> None:
+    text = desk.run("analyze", "AAPL", "--demo", *arguments, as_of=False).out
+    assert text.splitlines()[1].startswith(heading)
+    assert note in text
+
+
+def test_a_report_behind_the_next_one_is_never_tradeable_and_says_why(desk: Desk) -> None:
+    text = desk.run("analyze", "AAPL", "--demo", "--earnings-date", "2026-08-20", "--format", "json", as_of=False).out
+    document = json.loads(text)
+    assert "earlier_report_inside" in document["flags"]
+    assert "against: the calendar names an earlier report, which the straddle holds too" in document["reasons"]
+    assert document["tradeable"] is False
 
 
 def test_on_a_monday_before_the_open_the_quotes_are_of_fridays_close(desk: Desk) -> None:

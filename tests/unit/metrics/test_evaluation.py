@@ -158,6 +158,12 @@ def test_a_session_that_was_inferred_is_no_estimated_date():
     assert not [reason for reason in reasons if "report date" in reason]
 
 
+def test_a_session_beside_which_the_calendar_names_another_is_no_doubt_about_the_date():
+    reasons = evaluated(status=DateStatus.ESTIMATED, flags=("session_not_in_calendar",)).reasons
+    assert "note: session as named, the calendar names another one beside the same date" in reasons
+    assert not [reason for reason in reasons if "report date" in reason]
+
+
 def test_a_date_that_the_calendar_contradicts_is_a_doubt():
     analysis = evaluated(flags=("date_not_in_calendar",))
     assert not analysis.tradeable

@@ -146,7 +146,7 @@ async def test_a_named_date_needs_no_provider(desk):
 async def test_a_named_session_wins_over_the_calendars(desk):
     request = await planned(desk.run(), "AAPL", timing=Timing.BMO, past=(Timing.AMC,) * 8)
     assert (request.report_date, request.timing) == (date(2026, 5, 18), Timing.BMO)
-    assert (request.status, request.flags) == (DateStatus.UNKNOWN, ("session_not_in_calendar",))
+    assert (request.status, request.flags) == (DateStatus.ESTIMATED, ("session_not_in_calendar",))
 
 
 async def test_the_calendars_session_wins_over_the_companys_own_past(desk):
@@ -250,6 +250,16 @@ async def test_two_dates_of_one_report_are_a_conflict_and_the_earlier_is_taken(d
     assert request.report_date == min(
         each.report_date for each in (await desk.run().providers.earnings.scheduled_reports(Ticker("BF.B"))).value
     )
+
+
+async def test_a_report_behind_another_one_that_is_still_to_come_is_flagged(desk):
+    told(desk, "NFLX", ("2026-05-20", "post-market"), ("2026-08-19", ""), ("2026-11-18", ""))
+    assert "earlier_report_inside" in (await planned(desk.run(), report_date=date(2026, 8, 19))).flags
+    assert "earlier_report_inside" not in (await planned(desk.run(), report_date=date(2026, 5, 20))).flags
+    # Near another date it is the same report, named differently.
+    assert (await planned(desk.run(), report_date=date(2026, 5, 22))).flags == ("date_not_in_calendar",)
+    over = datetime(2026, 5, 21, 9, 30, tzinfo=NEW_YORK)
+    assert (await planned(desk.run(), as_of=over, report_date=date(2026, 8, 19))).flags == ()
 
 
 async def test_the_following_quarters_report_is_known_to_the_request(desk):

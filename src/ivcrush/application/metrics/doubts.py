@@ -12,6 +12,7 @@ DOUBTS: Final = MappingProxyType(
         "report_on_closed_day": "the report date is a day on which the exchange is closed: an estimate",
         "date_conflict": "sources name different report dates",
         "date_not_in_calendar": "the calendar names another date near the one given",
+        "earlier_report_inside": "the calendar names an earlier report, which the straddle holds too",
         "history_not_fetched": "past moves could not be fetched",
         "calendar_not_refreshed": "the stored report date could not be checked again",
         "event_date_suspect": "the options expect the event in another expiration than the calendar says",

@@ -26,7 +26,7 @@ from ivcrush.domain.analysis import (
     TickerAnalysis,
     VrpResult,
 )
-from ivcrush.domain.enums import DateStatus, ExecutionTier, Recommendation, SessionState, Timing
+from ivcrush.domain.enums import DateStatus, ExecutionTier, Recommendation, ReportSource, SessionState, Timing
 from ivcrush.domain.errors import Err, Ok, Result
 from ivcrush.domain.market_calendar import NEW_YORK
 from ivcrush.domain.types import AnalysisRequest, MarketSnapshot
@@ -178,7 +178,10 @@ def _assumed(request: AnalysisRequest, timing: Timing) -> Iterator[str]:
     if request.status is DateStatus.UNKNOWN:
         yield "report date as named, not confirmed by the calendar"
     elif "session_from_history" in request.flags:
-        yield "session of the report taken from the company's past ones"
+        date_word = "report date as named, " if request.source is ReportSource.ARGUMENT else ""
+        yield f"{date_word}session of the report taken from the company's past ones"
+    elif "session_not_in_calendar" in request.flags:
+        yield "session as named, the calendar names another one beside the same date"
     elif request.status is not DateStatus.CONFIRMED:
         yield f"report date {request.status}"
     if request.timing is Timing.UNKNOWN:

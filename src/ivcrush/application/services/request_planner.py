@@ -85,7 +85,10 @@ class RequestPlanner:
             )
         if question.timing is not None:
             report = _in_session(report, question.timing)
-        return Ok(_request(_with_session(report, past_sessions, calendar), question, expected))
+        report = _with_session(report, past_sessions, calendar)
+        if any(_before(each, report) and not _over(each, as_of, calendar) for each in expected):
+            report = replace(report, flags=(*report.flags, "earlier_report_inside"))
+        return Ok(_request(report, question, expected))
 
     async def _expected(
         self, question: ReportQuestion, as_of: datetime, calendar: MarketCalendar, *, ask: bool
@@ -148,6 +151,11 @@ def _over(report: ScheduledReport, as_of: datetime, calendar: MarketCalendar) ->
     return reaction_has_begun(latest_reaction(report.report_date, report.timing, calendar), as_of, calendar)
 
 
+def _before(other: ScheduledReport, report: ScheduledReport) -> bool:
+    """Whether it is another report than that one, and an earlier one."""
+    return other.report_date < report.report_date and not same_report(other.report_date, report.report_date)
+
+
 def _named(question: ReportQuestion, report_date: date, expected: Sequence[ScheduledReport]) -> ScheduledReport:
     """The named date, with session and status of the calendar where it names the same one."""
     same = next((report for report in expected if report.report_date == report_date), None)
@@ -161,11 +169,11 @@ def _named(question: ReportQuestion, report_date: date, expected: Sequence[Sched
 
 
 def _in_session(report: ScheduledReport, timing: Timing) -> ScheduledReport:
-    """The trader's session; the calendar's word is no confirmation where it names another one."""
+    """The trader's session; a date beside which the calendar names another one is expected, but not confirmed."""
     if report.timing in (Timing.UNKNOWN, timing):
         return replace(report, timing=timing)
     flags = (*report.flags, "session_not_in_calendar")
-    return replace(report, timing=timing, status=DateStatus.UNKNOWN, flags=flags)
+    return replace(report, timing=timing, status=DateStatus.ESTIMATED, flags=flags)
 
 
 def _with_session(

@@ -153,7 +153,8 @@ def _heading(document: Document, style: Style) -> Iterator[str]:
         yield _SIMULATED
     yield _colored(
         f"{_text(document['ticker'])}  reports {_text(earnings['date'])} {_text(earnings['timing'])} "
-        f"({_text(earnings['status'])}{_moved(earnings)}), as of {_text(document['as_of'])}",
+        f"({_text(earnings['status'])}{_yours(document, earnings)}{_moved(earnings)}), "
+        f"as of {_text(document['as_of'])}",
         "1",
         style,
     )
@@ -165,6 +166,15 @@ def _heading(document: Document, style: Style) -> Iterator[str]:
         f"{depth} expirations read, enter by {enter_by}"
     )
     yield ""
+
+
+def _yours(document: Document, earnings: Document) -> str:
+    """What of a report that the calendar does not confirm is the trader's own word."""
+    flags = document["flags"]
+    if isinstance(flags, list) and "session_not_in_calendar" in flags:
+        return "; session: yours"
+    own_date = earnings["source"] == "argument" and earnings["status"] != "confirmed"
+    return "; date: yours" if own_date else ""
 
 
 def _measures(document: Document) -> Iterator[str]:
