@@ -143,3 +143,12 @@ def test_dollars_and_strikes_are_the_event_s_own_and_per_cent_are_of_the_stock()
 def test_one_report_is_behind_the_named_expiration_s_straddle_and_its_share_is_of_that() -> None:
     # 0.0036 of the jump, and 0.0004 for each of ten sessions.
     assert read(snapshot(event_chains(), expiration=THIRD)).move.event_share == pytest.approx(0.0036 / 0.0076, rel=0.05)
+
+
+def test_the_jump_s_shape_is_seen_on_the_named_expiration_and_behind_a_second_report_on_the_first() -> None:
+    far = date(2026, 8, 21)
+    chains = (*event_chains(), chain(far, smile_of(0.2)))
+    for named, seen in ((None, FRIDAY), (NEXT, NEXT), (far, FRIDAY)):
+        reading = read(snapshot(chains, next_report=date(2026, 8, 13), expiration=named))
+        (source,) = (each for each in reading.surfaces if each.expiration == seen)
+        assert reading.shape.reference == source.atm_variance
