@@ -111,8 +111,8 @@ def one_line(finished: Finished) -> str:
         (["analyze", "AAPL", "--as-of", "yesterday"], "--as-of: moment 'yesterday': YYYY-MM-DD or"),
         (["analyze", "AAPL", "--as-of", ""], "--as-of: moment '': YYYY-MM-DD or"),
         (["analyze", "AAPL", "--nope"], "ivcrush analyze: unrecognized arguments: --nope; see ivcrush analyze --help"),
-        (["analyze", "AAPL", "--\x1b]0;x"], r"ivcrush: unrecognized arguments: --\x1b]0;x; see"),
-        (["analyze", "AAPL", "--forma", "json"], "ivcrush: unrecognized arguments: --forma json"),
+        (["analyze", "AAPL", "--\x1b]0;x"], r"ivcrush analyze: unrecognized arguments: --\x1b]0;x; see"),
+        (["analyze", "AAPL", "--forma", "json"], "ivcrush analyze: unrecognized arguments: --forma json"),
         (["analyze"], "ivcrush analyze: the following arguments are required: TICKER; see ivcrush analyze --help"),
         (
             ["analyze", "A", "B", "--timing", "BMO"],
@@ -151,7 +151,11 @@ def test_what_cannot_be_meant_ends_with_2_and_one_line_before_anything_is_asked(
     [
         (b"AAPL\0\n", "holds NUL bytes; a UTF-8 text file is needed"),
         ("AAPL\n".encode("utf-16"), "not UTF-8 at byte 0; a UTF-8 text file is needed"),
-        (b"AAPL\nB4D\n", "line 2: ticker 'B4D': 1 to 6 letters with an optional class are needed (AAPL, BRK.B)"),
+        (
+            b"\nB4D\n",
+            "no ticker in it; one a line is needed: tickers.txt, line 2: ticker 'B4D': 1 to 6 letters with an optional class "
+            "are needed (AAPL, BRK.B)",
+        ),
         (b"# nobody\n\n", "no ticker in it; one a line is needed"),
     ],
 )
@@ -211,7 +215,10 @@ def test_a_refused_token_ends_with_77(desk: Desk) -> None:
     desk.market.set_switches(Switches(valid_token="another"))
     finished = desk.run("analyze", "AAPL")
     assert finished.code == 77
-    assert finished.err.splitlines()[-1] == "AAPL: AUTH: 127.0.0.1: Tradier token refused: Invalid Access Token"
+    assert (
+        finished.err.splitlines()[-1]
+        == "AAPL: AUTH: 127.0.0.1: Tradier token refused (TRADIER_API_KEY): Invalid Access Token"
+    )
 
 
 def test_a_refused_key_ends_a_backfill_with_77_and_the_rest_is_not_asked(desk: Desk) -> None:

@@ -102,6 +102,26 @@ async def test_the_first_failure_ends_the_run_unless_told_otherwise(desk: Desk) 
     assert stored(desk, "SELECT complete FROM batch_runs") == [(0,)]
 
 
+async def test_of_an_interrupted_run_the_rows_told_of_are_there_and_all_others_are_skipped(desk: Desk) -> None:
+    rows = rows_of(desk, 3)
+    twice = replace(rows[1], question=err(ErrorCode.INVALID, "earnings.csv, line 3: a date is needed"))
+    run, told = desk.run(), []
+    batch = Batch("analyze-batch", (rows[0], twice, *rows[1:]), 1, continue_on_error=True)
+    started = run.batch.start(batch, "run-1")
+    assert isinstance(started, Ok)
+
+    def heard(row: RowOutcome) -> None:
+        told.append(row)
+        if len(told) == 2:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await run.batch.run(started.value, heard)
+    so_far = started.value.so_far(told)
+    assert [row.label for row in so_far.rows] == [row.label for row in batch.rows]
+    assert (codes(so_far), so_far.complete) == (["done", "INVALID", "SKIPPED", "SKIPPED"], False)
+
+
 async def test_a_stopped_run_is_taken_up_by_the_same_command_under_its_own_number(desk: Desk) -> None:
     rows = rows_of(desk, 6)
     bad = BatchRow("line 4", err(ErrorCode.INVALID, "earnings.csv, line 4: a date is needed"))
