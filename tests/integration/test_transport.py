@@ -153,7 +153,13 @@ async def test_a_failed_attempt_is_logged_with_its_number_and_the_wait_asked_for
         ("attempt failed: " + told, {"attempt": attempt, "wait_s": wait_s})
         for told, attempt, wait_s in [
             (str(AppError(ErrorCode.EXTERNAL, "127.0.0.1: Tradier failed with status 503")), 1, None),
-            (str(AppError(ErrorCode.AUTH, "127.0.0.1: Tradier token refused: Invalid Access Token")), 2, 1.0),
+            (
+                str(
+                    AppError(ErrorCode.AUTH, "127.0.0.1: Tradier token refused (TRADIER_API_KEY): Invalid Access Token")
+                ),
+                2,
+                1.0,
+            ),
         ]
     ]
 
@@ -217,7 +223,9 @@ async def test_a_redirect_is_refused_and_the_token_stays_here(status: int) -> No
 async def test_a_refused_token_is_tried_twice_and_then_never_again() -> None:
     async with provider(answer(401, b"Invalid Access Token")) as (transport, server, waits):
         first = error_of(await transport.send(CLOCK))
-        assert first == AppError(ErrorCode.AUTH, "127.0.0.1: Tradier token refused: Invalid Access Token")
+        assert first == AppError(
+            ErrorCode.AUTH, "127.0.0.1: Tradier token refused (TRADIER_API_KEY): Invalid Access Token"
+        )
         assert waits.slept == [1.0]
         assert error_of(await transport.send(CLOCK)) == first
         assert len(server.requests) == 2

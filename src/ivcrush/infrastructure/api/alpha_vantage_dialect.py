@@ -33,7 +33,9 @@ _DEMO_KEY = Verdict(
     AppError(ErrorCode.CONFIG, "Alpha Vantage's demo key answers its examples only, a key of your own is needed"),
     ends_provider=True,
 )
-_KEY_REFUSED = Verdict(AppError(ErrorCode.AUTH, "Alpha Vantage refused the key"), ends_provider=True)
+_KEY_REFUSED = Verdict(
+    AppError(ErrorCode.AUTH, "Alpha Vantage refused the key (ALPHA_VANTAGE_KEY)"), ends_provider=True
+)
 _CUT = Verdict(AppError(ErrorCode.EXTERNAL, "Alpha Vantage's CSV ends within a line"), again=True, sick=True)
 _UNKNOWN_SYMBOL = Verdict(AppError(ErrorCode.NODATA, "Alpha Vantage knows no such symbol"))
 

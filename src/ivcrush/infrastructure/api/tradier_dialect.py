@@ -67,7 +67,7 @@ def _judge_body(body: bytes) -> Verdict:
 
 def _token_refused(said: str) -> Verdict:
     """A token is asked about twice, since the same call has been seen to succeed a moment later; then never again."""
-    error = _error(ErrorCode.AUTH, f"token refused: {_fault_text(said)}")
+    error = _error(ErrorCode.AUTH, f"token refused (TRADIER_API_KEY): {_fault_text(said)}")
     return Verdict(error, again=True, wait_s=1.0, tolerated=1, ends_provider=True)
 
 

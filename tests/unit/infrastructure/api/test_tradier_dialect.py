@@ -52,7 +52,7 @@ def test_a_refused_token_is_tried_once_more_after_a_second_and_then_never_again(
 def test_the_faults_own_words_are_told() -> None:
     verdict = judge(401, EXPIRED)
     assert verdict.error is not None
-    assert verdict.error.message == "Tradier token refused: Access Token expired"
+    assert verdict.error.message == "Tradier token refused (TRADIER_API_KEY): Access Token expired"
 
 
 @pytest.mark.parametrize(
