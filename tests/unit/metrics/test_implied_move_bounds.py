@@ -152,3 +152,9 @@ def test_the_jump_s_shape_is_seen_on_the_named_expiration_and_behind_a_second_re
         reading = read(snapshot(chains, next_report=date(2026, 8, 13), expiration=named))
         (source,) = (each for each in reading.surfaces if each.expiration == seen)
         assert reading.shape.reference == source.atm_variance
+
+
+def test_the_report_has_at_most_all_of_the_straddle_s_variance() -> None:
+    # Two weeks on the options hold half as much: what is left for ordinary days is less than nothing.
+    chains = (chain(NEXT, smile_of(0.08)), chain(THIRD, smile_of(0.08 * 0.5**0.5)))
+    assert read(snapshot(chains)).move.event_share == 1.0
