@@ -69,8 +69,11 @@ CHAPTERS = (
         ),
         (
             "metrics/test_evaluation.py",
+            "metrics/test_event_move.py",
             "metrics/test_event_variance.py",
             "metrics/test_implied_move.py",
+            "metrics/test_implied_move_bounds.py",
+            "metrics/test_implied_move_flags.py",
             "metrics/test_inside_probability.py",
             "metrics/test_jump_shape.py",
         ),
