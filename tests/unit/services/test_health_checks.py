@@ -144,14 +144,15 @@ def test_where_half_of_the_coming_reporters_have_a_past_all_is_well(covered: int
 
 
 @pytest.mark.parametrize(
-    ("covered", "reporters", "names"), [(4, 9, "A, B, C, D, E"), (2, 35, "A, B, C, D, E and 28 others")]
+    ("covered", "reporters", "names"),
+    [(4, 9, "A, B, C, D, E"), (2, 35, "A, B, C, D, E and 28 others"), (0, 35, "A, B, C, D, E and 30 others")],
 )
-def test_where_less_than_half_have_one_the_alarm_names_some_others_and_the_command(
+def test_where_less_than_half_have_a_past_some_others_and_the_command_are_named_and_without_any_it_is_an_alarm(
     covered: int, reporters: int, names: str
 ) -> None:
     found = history_judged(HistoryCoverage(reporters, covered, 4, tuple("ABCDE")))
-    assert isinstance(found, Err)
-    assert told(found) == (
+    assert isinstance(found, Err) == (covered == 0)
+    assert (told(found) if isinstance(found, Err) else found.value) == (
         f"{covered} of {reporters} reporters of the coming 7 days have the 4 past moves needed; lacking: {names}; "
         "ivcrush backfill --reporting-days 7 fetches them, the soonest first"
     )

@@ -157,9 +157,10 @@ def last_run_judged(last: RunRecord | None, now: datetime, calendar: MarketCalen
 
 
 def history_judged(coverage: HistoryCoverage) -> Result[str]:
-    """The coming reporters with enough past moves; an alarm where fewer than half of them have. Errors: NODATA.
+    """The coming reporters with enough past moves, and some of those without where they are most. Errors: NODATA.
 
-    Without a past no row of a list has its VRP, however well the run went.
+    An alarm where none has a past: no row of a list would have its VRP, however well the run went. Some having none is
+    no alarm: a calendar of everybody takes weeks to fill at 25 calls a day, and a trader of few never fills it.
     """
     if coverage.reporters == 0:
         return Ok(f"no stored report in the coming {COMING_DAYS} days")
@@ -170,7 +171,7 @@ def history_judged(coverage: HistoryCoverage) -> Result[str]:
     others = coverage.reporters - coverage.covered - len(coverage.lacking)
     lacking = ", ".join(coverage.lacking) + (f" and {others} others" if others else "")
     what = f"lacking: {lacking}; ivcrush backfill --reporting-days {COMING_DAYS} fetches them, the soonest first"
-    return err(ErrorCode.NODATA, f"{told}; {what}")
+    return Ok(f"{told}; {what}") if coverage.covered else err(ErrorCode.NODATA, f"{told}; {what}")
 
 
 def _lost_to_providers(last: RunRecord) -> bool:
