@@ -61,14 +61,13 @@ demo: .venv/core
 	@$(BIN)/python scripts/analyze.py AAPL --demo
 	@$(BIN)/python scripts/analyze_batch.py --tickers AAPL,KO,MSFT,NVDA --demo --fresh
 
-# What runs whole programs, or for long, is not slowed down by counting lines; what keeps time has the machine to itself.
-LONG := tests/deploy tests/faults tests/fuzz tests/kill tests/power tests/year
-TIMED := tests/performance tests/integration/test_pacing.py
+# What runs whole programs, or for long, is not slowed down by counting lines. Only what does neither shares the cores.
+LONG := tests/deploy tests/faults tests/fuzz tests/kill tests/performance tests/power tests/year
 test: .venv/dev
-	@$(BIN)/python -m pytest -n auto --dist worksteal --ignore=tests/dialect $(addprefix --ignore=,$(LONG) $(TIMED)) --cov --cov-report=
-	@$(BIN)/python -m pytest $(TIMED) --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=90
+	@$(BIN)/python -m pytest -n auto --dist worksteal tests/unit --cov --cov-report=
+	@$(BIN)/python -m pytest $(addprefix --ignore=,tests/unit tests/dialect $(LONG)) --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=90
 	@$(BIN)/python -m tests.branches
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(LONG)
+	@$(BIN)/python -m pytest $(LONG)
 
 check: check-static test
 

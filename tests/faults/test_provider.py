@@ -350,6 +350,6 @@ def test_a_provider_that_changed_for_everybody_ends_the_batch_with_1_and_each_ro
     tickers = companies(desk)
     desk.strike("missing_strike", path=CHAINS)
     run = batch(desk, tickers)
-    ends(run, 1, "NODATA: no usable option of ", "unreadable")
+    ends(run, 1, "NODATA: ", "no usable option of ", "unreadable")
     assert set(outcomes(run, tickers).values()) == {"NODATA"}
     assert TOKEN not in run.err
