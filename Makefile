@@ -115,7 +115,7 @@ year: .venv/dev
 	@$(BIN)/python -m tests.year --days $(DAYS)
 
 mutants: .venv/mutation
-	@$(BIN)/python -m tests.mutants --write docs/mutants.md
+	@$(BIN)/python -m tests.mutants --write mutants/survivors.md
 
 trial: .venv/dev
 	@$(BIN)/python -m tests.trial
