@@ -170,8 +170,7 @@ def test_no_right_to_fundamentals_is_missed_by_nobody_because_nobody_asks_for_th
     since = asked_so_far(desk)
     ends(batch(desk, companies(desk, 2)), 0)
     checks = json.loads(desk.run("health-check", "--format", "json").out)["checks"]
-    # The calendar names more reporters of the week than these two, whose past alone is known.
-    assert [check["name"] for check in checks if not check["healthy"]] == ["history"]
+    assert [check["name"] for check in checks if not check["healthy"]] == []
     assert asked(desk, "/beta/", since) == {}
     desk.strike("401_no_product", path=CHAINS)
     refused = desk.run("analyze", "MSFT", "--refresh", "--log-level", "ERROR")
