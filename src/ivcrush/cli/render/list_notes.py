@@ -8,15 +8,14 @@ from datetime import datetime
 
 from ivcrush.application.documents import Document
 from ivcrush.application.metrics.doubts import DOUBTS
+from ivcrush.cli.render.parts import part_of, safe
 from ivcrush.domain.enums import SessionState
-from ivcrush.utils.text import printable
 
 NO_RATIO = "no ratio"
 # Parts that a list has columns of, and what their numbers are called there.
 _SHOWN_PARTS = (("vrp", NO_RATIO), ("execution", "no execution"))
 # Every company has these while the exchange is shut: one line at the top says it for all.
 _OFF_HOURS = frozenset({"quotes_off_hours", "vendor_iv_stale"})
-_LONGEST = 300
 
 
 class ListNotes:
@@ -34,17 +33,17 @@ class ListNotes:
 
     def add(self, analysis: Document) -> None:
         """Note what this row will need."""
-        ticker = _text(analysis["ticker"])
+        ticker = safe(analysis["ticker"])
         self._note_entry(ticker, analysis)
         self._note_exchange(analysis)
         for name, words in _SHOWN_PARTS:
-            part = _part(analysis, name)
+            part = part_of(analysis, name)
             if "error" in part:
-                message = _text(_part(part, "error")["message"])
+                message = safe(part_of(part, "error")["message"])
                 self._missing.append(f"{ticker}: {words}: {message.removeprefix(f'{ticker}: ')}")
         flags = analysis["flags"]
         assert isinstance(flags, list)
-        self._flags.append((ticker, tuple(map(_text, flags))))
+        self._flags.append((ticker, tuple(map(safe, flags))))
 
     def above(self) -> Iterator[str]:
         """What a trader asks first: can one act now, and on what."""
@@ -75,7 +74,7 @@ class ListNotes:
         return 0 < len(self._flags) == len(self._shut)
 
     def _note_entry(self, ticker: str, analysis: Document) -> None:
-        told = _part(analysis, "earnings").get("enter_by")
+        told = part_of(analysis, "earnings").get("enter_by")
         if analysis["tradeable"] is True and told is not None:
             closes_at = datetime.fromisoformat(str(told)).astimezone(self._as_of.tzinfo)
             if closes_at > self._as_of:
@@ -85,8 +84,8 @@ class ListNotes:
         exchange = analysis.get("exchange")  # absent where a run of another version kept the row
         if isinstance(exchange, dict) and exchange["state"] != SessionState.OPEN:
             opens_at = datetime.fromisoformat(str(exchange["opens_at"]))
-            self._shut.append((_text(exchange["state"]), opens_at))
-        age_s = _part(analysis, "execution").get("quote_age_s")
+            self._shut.append((safe(exchange["state"]), opens_at))
+        age_s = part_of(analysis, "execution").get("quote_age_s")
         if isinstance(age_s, int | float):
             moment = datetime.fromisoformat(str(analysis["as_of"])).timestamp() - age_s
             self._quoted_at.append(datetime.fromtimestamp(moment, self._as_of.tzinfo))
@@ -112,13 +111,3 @@ class ListNotes:
         if not self._all_shut:
             return frozenset()
         return _OFF_HOURS.intersection(*(flags for _, flags in self._flags))
-
-
-def _part(document: Document, name: str) -> Document:
-    part = document[name]
-    assert isinstance(part, dict)
-    return part
-
-
-def _text(value: object) -> str:
-    return printable(str(value), _LONGEST)

@@ -11,6 +11,7 @@ from ivcrush.application.documents import Document, Json
 from ivcrush.cli.command import Style
 from ivcrush.cli.failures import failure_line
 from ivcrush.cli.render.list_notes import NO_RATIO, ListNotes
+from ivcrush.cli.render.parts import part_of, safe
 from ivcrush.domain.errors import ErrorCode
 from ivcrush.utils.text import printable
 
@@ -73,14 +74,14 @@ def batch_table(
         rows.append(_batch_row(analysis, as_of, style))
         notes.add(analysis)
     lines = [_SIMULATED] if style.simulated else []
-    lines += [f"as of {_text(head['as_of'])}", *notes.above(), ""]
+    lines += [f"as of {safe(head['as_of'])}", *notes.above(), ""]
     lines += aligned(_with_ages([_BATCH_COLUMNS, *rows], ages_s)) if rows else []
     lines += [*notes.missing(), *_failures_named(failures)]
     flagged = list(notes.flags())
     lines += ["", "flags:", *flagged] if flagged else []
     for line in (*lines, "", _summed(head)):
         yield f"{line}\n"
-    yield f"up to {_text(head['term_structure_depth'])} expirations read from the event's on\n"
+    yield f"up to {safe(head['term_structure_depth'])} expirations read from the event's on\n"
 
 
 def rows_table(document: Document, documents: Sequence[Document], style: Style) -> str:
@@ -101,30 +102,30 @@ def _failures_named(failures: Sequence[Document]) -> Iterator[str]:
     skipped = [each for each in failures if _code(each) == ErrorCode.SKIPPED]
     yield from (_failed(each) for each in failures if _code(each) != ErrorCode.SKIPPED)
     if skipped:
-        names = ", ".join(_text(each["ticker"]) for each in skipped[:_MOST_NAMED])
+        names = ", ".join(safe(each["ticker"]) for each in skipped[:_MOST_NAMED])
         more = f" and {len(skipped) - _MOST_NAMED} more" if len(skipped) > _MOST_NAMED else ""
         yield f"{len(skipped)} not reached: {names}{more}"
 
 
 def _code(failure: Document) -> Json:
-    return _part(failure, "error")["code"]
+    return part_of(failure, "error")["code"]
 
 
 def _failed(document: Document) -> str:
-    error = _part(document, "error")
+    error = part_of(document, "error")
     return printable(failure_line(*map(str, (document["ticker"], error["code"], error["message"]))), 600)
 
 
 def _summed(document: Document) -> str:
-    summary = _part(document, "summary")
+    summary = part_of(document, "summary")
     counted = (name for name in summary if name != "elapsed_s")
-    return ", ".join(f"{_text(summary[name])} {name.replace('_', ' ')}" for name in counted)
+    return ", ".join(f"{safe(summary[name])} {name.replace('_', ' ')}" for name in counted)
 
 
 def _cell(value: Json) -> str:
     if value is None:
         return "-"
-    return str(len(value)) if isinstance(value, list) else _text(value)
+    return str(len(value)) if isinstance(value, list) else safe(value)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -148,13 +149,13 @@ def _width(cell: str) -> int:
 
 
 def _heading(document: Document, style: Style) -> Iterator[str]:
-    earnings = _part(document, "earnings")
+    earnings = part_of(document, "earnings")
     if document["simulated"] is True:
         yield _SIMULATED
     yield _colored(
-        f"{_text(document['ticker'])}  reports {_text(earnings['date'])} {_text(earnings['timing'])} "
-        f"({_text(earnings['status'])}{_yours(document, earnings)}{_moved(earnings)}), "
-        f"as of {_text(document['as_of'])}",
+        f"{safe(document['ticker'])}  reports {safe(earnings['date'])} {safe(earnings['timing'])} "
+        f"({safe(earnings['status'])}{_yours(document, earnings)}{_moved(earnings)}), "
+        f"as of {safe(document['as_of'])}",
         "1",
         style,
     )
@@ -162,7 +163,7 @@ def _heading(document: Document, style: Style) -> Iterator[str]:
     depth = len(expirations) if isinstance(expirations, list) else 0
     enter_by = f"{datetime.fromisoformat(str(earnings['enter_by'])):%Y-%m-%d %H:%M}"
     yield (
-        f"spot {_number(document['spot'], 2)}, expiration {_text(document['expiration'])}, "
+        f"spot {_number(document['spot'], 2)}, expiration {safe(document['expiration'])}, "
         f"{depth} expirations read, enter by {enter_by}"
     )
     yield ""
@@ -178,12 +179,12 @@ def _yours(document: Document, earnings: Document) -> str:
 
 
 def _measures(document: Document) -> Iterator[str]:
-    move = _part(document, "implied_move")
+    move = part_of(document, "implied_move")
     low, high = _pair(move["event_move_interval_90_pct"])
     yield _line("event move", f"{_number(move['event_move_pct'], 2)} %  (90 %: {low} to {high})")
     yield _line("  puts the stock at", f"{_number(move['lower'], 2)} .. {_number(move['upper'], 2)}")
     yield _line("straddle", f"{_number(move['straddle_pct'], 2)} % of spot, ordinary volatility included")
-    yield from _straddle_lines(_part(document, "straddle"), _number(move["straddle_cost"], 2))
+    yield from _straddle_lines(part_of(document, "straddle"), _number(move["straddle_cost"], 2))
     yield _line("ordinary volatility", f"{_number(move['ambient_vol_pct'], 1)} % a year")
     yield from _block(document, "history", _history_lines)
     yield from _block(document, "vrp", _vrp_lines)
@@ -196,12 +197,12 @@ def _measures(document: Document) -> Iterator[str]:
 def _straddle_lines(part: Document, cost: str) -> Iterator[str]:
     kind = "monthly" if part["monthly"] is True else "weekly"
     low, high = _pair(part["one_sigma"])
-    yield _line("  to expiration", f"{_text(part['sessions'])} sessions ({kind}), one sigma {low} to {high}")
+    yield _line("  to expiration", f"{safe(part['sessions'])} sessions ({kind}), one sigma {low} to {high}")
     yield _line("  the morning after", f"{cost} worth {_number(part['after_report'], 2)} where the stock stands still")
 
 
 def _block(document: Document, name: str, lines: Callable[[Document], Iterator[str]]) -> Iterator[str]:
-    part = _part(document, name)
+    part = part_of(document, name)
     if "error" in part:
         yield _line(name.replace("_", " "), f"n/a ({_error_text(part)})")
     else:
@@ -212,9 +213,9 @@ def _history_lines(part: Document) -> Iterator[str]:
     yield _line(
         "past moves",
         f"mean {_number(part['mean_abs_pct'], 2)} %, median {_number(part['median_abs_pct'], 2)} %, "
-        f"max {_number(part['max_abs_pct'], 2)} % of {_text(part['quarters'])} ({_text(part['measure'])})",
+        f"max {_number(part['max_abs_pct'], 2)} % of {safe(part['quarters'])} ({safe(part['measure'])})",
     )
-    yield _line("  inside straddle", f"{_text(part['inside_implied'])} of {_text(part['quarters'])}")
+    yield _line("  inside straddle", f"{safe(part['inside_implied'])} of {safe(part['quarters'])}")
 
 
 def _vrp_lines(part: Document) -> Iterator[str]:
@@ -226,13 +227,13 @@ def _vrp_lines(part: Document) -> Iterator[str]:
 
 
 def _consistency_lines(part: Document) -> Iterator[str]:
-    yield _line("consistency", f"{_number(part['score'], 2)}, trend {_text(part['trend'])}")
+    yield _line("consistency", f"{_number(part['score'], 2)}, trend {safe(part['trend'])}")
 
 
 def _skew_lines(part: Document) -> Iterator[str]:
     shape = ", concave" if part["concave"] is True else ""
     reversal = _number(part["risk_reversal_25d_pct"], 1)
-    yield _line("skew", f"25-delta risk reversal {reversal} points, {_text(part['direction'])}{shape}")
+    yield _line("skew", f"25-delta risk reversal {reversal} points, {safe(part['direction'])}{shape}")
 
 
 def _term_lines(part: Document) -> Iterator[str]:
@@ -243,28 +244,28 @@ def _term_lines(part: Document) -> Iterator[str]:
 def _execution_lines(part: Document) -> Iterator[str]:
     yield _line(
         "execution",
-        f"{_text(part['tier'])}: straddle spread {_number(part['straddle_spread_pct'], 1)} %, "
+        f"{safe(part['tier'])}: straddle spread {_number(part['straddle_spread_pct'], 1)} %, "
         f"cost {_number(part['cost_of_event_move_pct'], 1)} % of the event move, "
-        f"open interest {_text(part['open_interest'])}",
+        f"open interest {safe(part['open_interest'])}",
     )
 
 
 def _past(document: Document) -> Iterator[str]:
-    history = _part(document, "history")
+    history = part_of(document, "history")
     if "error" in history:
         return
     rows: list[tuple[str, ...]] = [("report", "session", "close to close", "gap", "open to close", "peak")]
     rows += [
         (
-            _text(move["earnings_date"]),
-            _text(move["timing"]),
+            safe(move["earnings_date"]),
+            safe(move["timing"]),
             *(f"{_number(move[name], 2, sign=True)} %" for name in _MOVES),
         )
         for move in _parts(history, "moves")
     ]
     yield from aligned(rows)
     for missing in _parts(history, "missing"):
-        yield f"{_text(missing['earnings_date'])}  {_text(missing['timing'])}  n/a ({_text(missing['reason'])})"
+        yield f"{safe(missing['earnings_date'])}  {safe(missing['timing'])}  n/a ({safe(missing['reason'])})"
     yield ""
 
 
@@ -274,26 +275,26 @@ def _verdict(document: Document, style: Style) -> Iterator[str]:
     yield _colored(f"{verdict}, {tradeable}", _COLORS.get(verdict, "0"), style)
     reasons = document["reasons"]
     assert isinstance(reasons, list)
-    yield from (f"  {_text(reason)}" for reason in reasons)
+    yield from (f"  {safe(reason)}" for reason in reasons)
     flags = document["flags"]
     assert isinstance(flags, list)
     if flags:
-        yield f"  flags: {', '.join(map(_text, flags))}"
+        yield f"  flags: {', '.join(map(safe, flags))}"
 
 
 def _verdict_word(analysis: Document) -> str:
     """The recommendation; of what could not be computed there is none, though programs are told to skip it."""
-    return NO_RATIO if "error" in _part(analysis, "vrp") else _text(analysis["recommendation"])
+    return NO_RATIO if "error" in part_of(analysis, "vrp") else safe(analysis["recommendation"])
 
 
 def _batch_row(analysis: Document, as_of: datetime, style: Style) -> tuple[str, ...]:
-    earnings, move = _part(analysis, "earnings"), _part(analysis, "implied_move")
-    vrp, history, execution = (_part(analysis, name) for name in ("vrp", "history", "execution"))
+    earnings, move = part_of(analysis, "earnings"), part_of(analysis, "implied_move")
+    vrp, history, execution = (part_of(analysis, name) for name in ("vrp", "history", "execution"))
     low, high = _pair(vrp["interval_90"]) if "error" not in vrp else ("", "")
     verdict = _verdict_word(analysis)
     return (
-        _text(analysis["ticker"]),
-        f"{_text(earnings['date'])} {_text(earnings['timing'])}{_moved(earnings)}",
+        safe(analysis["ticker"]),
+        f"{safe(earnings['date'])} {safe(earnings['timing'])}{_moved(earnings)}",
         _enter_by(earnings, as_of, style),
         f"{_number(move['event_move_pct'], 2)} %",
         f"{_number(history['mean_abs_pct'], 2)} %" if "error" not in history else "n/a",
@@ -301,14 +302,14 @@ def _batch_row(analysis: Document, as_of: datetime, style: Style) -> tuple[str, 
         _number(vrp["shrunk_ratio"], 2) if "error" not in vrp else "n/a",
         f"{low} to {high}" if low else "n/a",
         _percent(vrp["probability_above_one"]) if "error" not in vrp else "n/a",
-        _text(execution["tier"]) if "error" not in execution else "n/a",
+        safe(execution["tier"]) if "error" not in execution else "n/a",
         _colored(verdict + (", tradeable" if analysis["tradeable"] is True else ""), _COLORS.get(verdict, "0"), style),
     )
 
 
 def _moved(earnings: Document) -> str:
     """Which date the calendar named before."""
-    return "" if earnings.get("moved_from") is None else f", moved from {_text(earnings['moved_from'])}"
+    return "" if earnings.get("moved_from") is None else f", moved from {safe(earnings['moved_from'])}"
 
 
 def _enter_by(earnings: Document, as_of: datetime, style: Style) -> str:
@@ -340,12 +341,6 @@ def _line(label: str, value: str) -> str:
     return f"{label:<{_LABEL_WIDTH}}{value}"
 
 
-def _part(document: Document, name: str) -> Document:
-    part = document[name]
-    assert isinstance(part, dict)
-    return part
-
-
 def _parts(document: Document, name: str) -> list[Document]:
     parts = document[name]
     assert isinstance(parts, list)
@@ -359,8 +354,8 @@ def _pair(value: Json) -> tuple[str, str]:
 
 
 def _error_text(document: Document) -> str:
-    error = _part(document, "error")
-    return f"{_text(error['code'])}: {_text(error['message'])}"
+    error = part_of(document, "error")
+    return f"{safe(error['code'])}: {safe(error['message'])}"
 
 
 def _number(value: Json, digits: int, *, sign: bool = False) -> str:
@@ -371,11 +366,6 @@ def _number(value: Json, digits: int, *, sign: bool = False) -> str:
 def _percent(value: Json) -> str:
     assert isinstance(value, int | float)
     return f"{100 * value:.0f} %"
-
-
-def _text(value: Json) -> str:
-    """Anything from outside, harmless on a terminal."""
-    return printable(str(value), 300)
 
 
 def _colored(text: str, code: str, style: Style) -> str:
